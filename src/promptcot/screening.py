@@ -1,0 +1,167 @@
+"""Which synthesized problems are kept: x without copies, leaks and evaluation text, that one can set to work on.
+
+PromptCoT 2.0 removes exact and near duplicates and 13-gram overlaps with the evaluation sets. Unlike the paper, near duplicates are
+found by word 5-grams at Jaccard 0.7, the seeds count as already there, and problems that leak from their rationale or are not
+well posed go too. The sieves run in the order of `Drop`'s reasons below, each on what the ones before it left:
+
+    empty · exact duplicate · near duplicate · leak · contaminated · incomplete, no task, proof · off concept
+
+Of duplicates among the problems the smallest id stays, so the outcome does not depend on their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from promptcot import wellposed
+from promptcot.concept_use import ConceptUse
+from promptcot.contamination import NgramIndex
+from promptcot.duplicates import clusters, neighbors_of
+from promptcot.leak import containment
+from promptcot.outcomes import Drop
+from promptcot.recipe import Screen
+from promptcot.records import Dropped, Problem, content_hash, inherited
+from promptcot.tables import to_json
+
+
+class Text(Protocol):
+    """A problem that is already there: a seed, a triple."""
+
+    @property
+    def id(self) -> str:
+        """Names it in the details."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """x."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a problem goes: the reason, and what exactly (the other's id, the n-gram, the rule)."""
+
+    reason: Drop
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """The problems that stay, in their order, and those that go; together they are all that came in."""
+
+    kept: list[Problem]
+    dropped: list[Dropped]
+
+
+Sieve = Callable[[Sequence[Problem]], list[Objection | None]]
+
+
+def screen(
+    problems: Sequence[Problem],
+    seeds: Sequence[Text],
+    settings: Screen,
+    index: NgramIndex | None = None,
+    concept_use: ConceptUse | None = None,
+) -> Screened:
+    """Sieve the problems. `index`: evaluation texts (none: no check), `concept_use`: the fitted rule (none: no check).
+
+    The number of problems is that of `kept` and `dropped` together; ids need not differ. Pure: reads nothing, keeps nothing."""
+    kept, dropped = list(problems), list[Dropped]()
+    for sieve in _sieves(seeds, settings, index, concept_use):
+        objections = sieve(kept)
+        dropped += [_drop(p, o) for p, o in zip(kept, objections, strict=True) if o is not None]
+        kept = [p for p, o in zip(kept, objections, strict=True) if o is None]
+    return Screened(kept, dropped)
+
+
+def _sieves(seeds: Sequence[Text], settings: Screen, index: NgramIndex | None, concept_use: ConceptUse | None) -> list[Sieve]:
+    sieves: list[Sieve] = [
+        _each(_empty),
+        lambda rows: _copies_of_seeds(rows, seeds),
+        _copies,
+        lambda rows: _near_seeds(rows, seeds, settings.near_duplicate),
+        lambda rows: _near_one_another(rows, settings.near_duplicate),
+        _each(lambda p: _leaky(p, settings.leak)),
+        _each(lambda p: _contaminated(p, index)),
+        _each(_ill_posed),
+    ]
+    return sieves if concept_use is None else [*sieves, lambda rows: _off_concept(rows, concept_use)]
+
+
+def _drop(problem: Problem, objection: Objection) -> Dropped:
+    return Dropped(
+        id=problem.id,
+        parents=problem.parents,
+        reason=objection.reason,
+        detail=objection.detail,
+        content=to_json(problem),
+        **inherited(problem),
+    )
+
+
+def _each(rule: Callable[[Problem], Objection | None]) -> Sieve:
+    return lambda rows: [rule(row) for row in rows]
+
+
+def _empty(problem: Problem) -> Objection | None:
+    return None if problem.problem.strip() else Objection(Drop.EMPTY, "no problem text")
+
+
+def _copies_of_seeds(rows: Sequence[Problem], seeds: Sequence[Text]) -> list[Objection | None]:
+    first: dict[str, str] = {}
+    for seed in seeds:
+        key = content_hash(seed.problem)
+        first[key] = min(seed.id, first.get(key, seed.id))
+    copied = [first.get(content_hash(row.problem)) for row in rows]
+    return [None if seed is None else Objection(Drop.EXACT_DUPLICATE, f"of seed {seed}") for seed in copied]
+
+
+def _copies(rows: Sequence[Problem]) -> list[Objection | None]:
+    return _all_but_smallest(rows, [content_hash(row.problem) for row in rows], Drop.EXACT_DUPLICATE)
+
+
+def _near_seeds(rows: Sequence[Problem], seeds: Sequence[Text], threshold: float) -> list[Objection | None]:
+    known = sorted(seeds, key=lambda seed: seed.id)
+    near = neighbors_of([row.problem for row in rows], [seed.problem for seed in known], threshold=threshold)
+    return [None if n is None else Objection(Drop.NEAR_DUPLICATE, f"of seed {known[n.index].id}, Jaccard {n.similarity:.2f}") for n in near]
+
+
+def _near_one_another(rows: Sequence[Problem], threshold: float) -> list[Objection | None]:
+    return _all_but_smallest(rows, clusters([row.problem for row in rows], threshold=threshold), Drop.NEAR_DUPLICATE)
+
+
+def _all_but_smallest(rows: Sequence[Problem], groups: Sequence[Hashable], reason: Drop) -> list[Objection | None]:
+    """Object to every row of a group but the one with the smallest id (of equal ids, the first of the smallest text)."""
+    best: dict[Hashable, int] = {}
+    for i, group in enumerate(groups):
+        best[group] = min(best.get(group, i), i, key=lambda j: (rows[j].id, rows[j].problem, j))
+    return [None if best[group] == i else Objection(reason, f"of {rows[best[group]].id}") for i, group in enumerate(groups)]
+
+
+def _leaky(problem: Problem, most: float) -> Objection | None:
+    share = containment(problem.problem, problem.rationale)
+    return Objection(Drop.LEAK, f"{share:.2f} of its 8-grams are in its rationale, more than {most:g}") if share > most else None
+
+
+def _contaminated(problem: Problem, index: NgramIndex | None) -> Objection | None:
+    hits = index.hits(problem.problem) if index is not None else []
+    return Objection(Drop.CONTAMINATED, f"{hits[0].name}: {hits[0].ngram}") if hits else None
+
+
+def _ill_posed(problem: Problem) -> Objection | None:
+    if not wellposed.complete(problem.problem):
+        return Objection(Drop.INCOMPLETE, "rule `complete`: breaks off, has an unpaired delimiter, a leftover tag or a loop")
+    if not wellposed.states_task(problem.problem):
+        return Objection(Drop.NO_TASK, "rule `states_task`: neither a question nor an order")
+    if not wellposed.not_a_proof(problem.problem):
+        return Objection(Drop.PROOF, "rule `not_a_proof`: asks for a proof")
+    return None
+
+
+def _off_concept(rows: Sequence[Problem], concept_use: ConceptUse) -> list[Objection | None]:
+    least = concept_use.threshold
+    found = concept_use.evidence(rows)
+    return [Objection(Drop.OFF_CONCEPT, f"rule `ConceptUse`: evidence {e:.2f} is below {least:.2f}") if e < least else None for e in found]

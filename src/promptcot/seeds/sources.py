@@ -1,0 +1,105 @@
+"""Where rows come from: the packaged corpus, packages of pip, files and folders, the Hugging Face hub."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import yaml
+
+from promptcot import starter
+from promptcot.errors import MissingHere, UsageError
+from promptcot.recipe import Input
+from promptcot.seeds import champ
+from promptcot.seeds.files import read_path
+from promptcot.seeds.rows import Raw
+
+GENERATED = 100
+"""Instances of a procedural task where the input sets no `rows`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An opened input: its rows, and the source and license of those that bring none."""
+
+    rows: Iterator[Raw]
+    name: str
+    license: str = ""
+
+
+def open_source(given: Input, domain: str, seed: int) -> Source:
+    """The rows of `given.path`. Raises `UsageError` for a wrong path and `MissingHere` for a package or network that is not there."""
+    scheme, _, rest = given.path.partition(":")
+    if given.path == "champ":
+        return Source(read_path(champ.data_file()), "champ", champ.LICENSE)
+    if scheme == "builtin":
+        if rest != "starter":
+            raise UsageError(f"no corpus called `{rest}` is built in", where=given.path, remedy="builtin:starter")
+        return Source(read_path(starter.corpus(domain)), "starter", starter.LICENSE)
+    if scheme == "reasoning-gym":
+        return Source(_generated(rest, given.rows or GENERATED, seed), f"reasoning-gym:{rest}", "Apache-2.0")
+    if scheme == "hf":
+        return Source(_hub(rest, given.hub_split), given.path)
+    return Source(read_path(Path(given.path)), given.path)
+
+
+def _generated(request: str, count: int, seed: int) -> Iterator[Raw]:
+    """Instances of `TASK?key=value&...`: question and answer, with the task and its area as concepts."""
+    try:
+        import reasoning_gym
+        from reasoning_gym.factory import DATASETS
+    except ImportError as error:
+        raise MissingHere(
+            f"procedural tasks need `{error.name}`", where=f"reasoning-gym:{request}", remedy="python -m pip install reasoning-gym"
+        ) from None
+    task, _, query = request.partition("?")
+    if task not in DATASETS:
+        near = difflib.get_close_matches(task, DATASETS, n=3)
+        raise UsageError(
+            f"reasoning-gym has no task `{task}`", where=f"reasoning-gym:{task}", remedy=f"nearest: {', '.join(near) or 'none'}"
+        )
+    # a task seeds instance i with seed + i, so neighboring run seeds would share nearly all instances
+    start = int(hashlib.sha256(f"{seed} {task}".encode()).hexdigest()[:7], 16)
+    options: dict[str, Any] = {"seed": start, "size": count} | {key: yaml.safe_load(value) for key, value in parse_qsl(query)}
+    try:
+        instances = reasoning_gym.create_dataset(task, **options)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise UsageError(
+            f"the task refuses its options: {error}", where=f"reasoning-gym:{request}", remedy=f"see the configuration of `{task}`"
+        ) from error
+    concepts = [task.replace("_", " "), str(instances.category)]
+    for index in range(count):
+        made = instances[index]
+        yield Raw.of(f"reasoning-gym:{task}:{index + 1}", {"problem": made["question"], "answer": made["answer"], "concepts": concepts})
+
+
+def _hub(name: str, split: str) -> Iterator[Raw]:
+    """Rows of the hub data set NAME or NAME:CONFIG. Code that comes with a data set is never run."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingHere(
+            f"hub data sets need `{error.name}`", where=f"hf:{name}", remedy="python -m pip install 'promptcot[data]'"
+        ) from None
+    repository, _, config = name.partition(":")
+    try:
+        table = datasets.load_dataset(repository, config or None, split=split)
+    except datasets.exceptions.DatasetNotFoundError as error:
+        raise UsageError(
+            f"no such data set: {error}", where=f"hf:{name}", remedy="check the name; a gated one needs `hf auth login`"
+        ) from error
+    except ConnectionError as error:
+        raise MissingHere(
+            f"the hub cannot be reached: {error}", where=f"hf:{name}", remedy="connect, or give the path of a downloaded copy"
+        ) from error
+    except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
+        raise UsageError(
+            f"the data set cannot be read: {error}", where=f"hf:{name} (split {split})", remedy="check `hub_split` and the configuration"
+        ) from error
+    for number, row in enumerate(table, 1):
+        yield Raw.of(f"hf:{name}:{number}", row)

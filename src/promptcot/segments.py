@@ -1,0 +1,81 @@
+"""From (c, z, x) to token sequences, the same in fitting, sampling and scoring.
+
+Prefix, rationale and problem are tokenized apart and concatenated, so the boundary between segments never moves: what is scored as
+log p(x|z,c) are exactly the tokens of x and its tags. End-of-sequence closes the last segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from promptcot.engines.protocol import Ids, Tokenizer, Tokens
+from promptcot.templates import TAGGED, Template
+
+
+class Conditioned(Protocol):
+    """Anything that has concepts and a level: a triple, a concept set, a problem."""
+
+    @property
+    def domain(self) -> str:
+        """`math` or `code`."""
+        ...
+
+    @property
+    def concepts(self) -> Sequence[str]:
+        """c."""
+        ...
+
+    @property
+    def level(self) -> str:
+        """The difficulty level."""
+        ...
+
+    @property
+    def prompt(self) -> str | None:
+        """A generator input given with the row, used verbatim."""
+        ...
+
+
+class ConditionedProblem(Conditioned, Protocol):
+    """Concepts, level and a problem."""
+
+    @property
+    def problem(self) -> str:
+        """x."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Segmenter:
+    """Builds the token sequences of p and q with one tokenizer and one template."""
+
+    tokenizer: Tokenizer
+    template: Template = TAGGED
+
+    def generator_prefix(self, c: Conditioned) -> Ids:
+        """What p reads, as ids. A row's own `prompt` is passed on verbatim."""
+        text = c.prompt if c.prompt is not None else self.template.generator_prefix(c.domain, c.concepts, c.level)
+        return self.tokenizer.encode(text)
+
+    def posterior_prefix(self, row: ConditionedProblem) -> Ids:
+        """What q reads, as ids."""
+        return self.tokenizer.encode(self.template.posterior_prefix(row.domain, row.concepts, row.level, row.problem))
+
+    def rationale(self, text: str) -> Ids:
+        """The rationale segment of a text (not of a draw: a draw keeps its sampled ids)."""
+        return self.tokenizer.encode(self.template.render_rationale(text))
+
+    def problem(self, text: str) -> Ids:
+        """The problem segment with its terminator; its length is |x| in the units of the bound."""
+        return (*self.tokenizer.encode(self.template.render_problem(text)), self.tokenizer.eos)
+
+    def generator(self, row: ConditionedProblem, rationale: Ids | None) -> Tokens:
+        """p's sequence: prefix | z | x <eos>, or prefix | x <eos> for a generator without rationales."""
+        x = self.problem(row.problem)
+        return Tokens(self.generator_prefix(row), (x,) if rationale is None else (rationale, x))
+
+    def posterior(self, row: ConditionedProblem, rationale: Ids) -> Tokens:
+        """q's sequence: prefix with x | z <eos>."""
+        return Tokens(self.posterior_prefix(row), ((*rationale, self.tokenizer.eos),))

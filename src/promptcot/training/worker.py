@@ -1,0 +1,165 @@
+"""One fit of a Hugging Face folder: load it, take every planned optimizer step, save a folder.
+
+What this does not cover: several devices (one process trains on one device), checkpoints inside a fit (a killed fit starts again and, being
+deterministic, ends at the same weights).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, TrainingArguments, set_seed
+
+from promptcot.engines.protocol import FitExample
+from promptcot.engines.transformers import pick_dtype, quiet_loading
+from promptcot.errors import MissingHere, UsageError
+from promptcot.recipe import Fit, Training
+from promptcot.training import batches
+from promptcot.training.log import FitLog, Progress
+from promptcot.training.loss import output_layer
+from promptcot.training.trainer import Plan, Reporter, WeightedTrainer
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+MAX_GRAD_NORM = 1.0
+"""Gradients are clipped to this norm. NOT STATED in the paper; the usual value of fine-tuning."""
+
+BESIDE_WEIGHTS = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "*.jinja",
+    "*.model",
+    "LICENSE*",
+    "NOTICE*",
+)
+"""Files of the source folder that `save_pretrained` does not write and every consumer needs."""
+
+
+def fit_transformers(
+    model: Path,
+    examples: Sequence[FitExample],
+    settings: Fit,
+    training: Training,
+    out: Path,
+    *,
+    seed: int,
+    on_step: Callable[[Progress], None] | None = None,
+) -> FitLog:
+    """`promptcot.training.fit` for a Hugging Face folder."""
+    data = batches.usable(examples, training, context=_context(model))
+    plan = Plan(data, settings, training.batch_tokens, seed)
+    _require_free(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with quiet_loading(), tempfile.TemporaryDirectory(prefix=f".{out.name.lstrip('.')}-", dir=out.parent) as scratch:
+        losses, seconds = _train(model, plan, settings, training, Path(scratch), seed, on_step)
+        _free_memory()
+        os.replace(Path(scratch) / "model", out)
+    return FitLog(
+        steps=len(plan),
+        epochs=settings.epochs,
+        examples=len(data.examples),
+        dropped=data.dropped,
+        tokens=plan.count(batches.scored_tokens),
+        total_tokens=plan.count(lambda example: len(example.tokens)),
+        seconds=seconds,
+        losses=tuple(losses),
+    )
+
+
+def _train(
+    model: Path,
+    plan: Plan,
+    settings: Fit,
+    training: Training,
+    scratch: Path,
+    seed: int,
+    on_step: Callable[[Progress], None] | None,
+) -> tuple[list[float], float]:
+    """Take all steps and save `scratch/model`. Returns the losses and the seconds of the steps."""
+    set_seed(seed)
+    network = _load(model)
+    if training.gradient_checkpointing:
+        network.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+    adapted = _with_lora(network, training.lora_rank) if training.method == "lora" else None
+    arguments = _arguments(scratch / "trainer", settings, seed, use_cache=getattr(network.config, "use_cache", True))
+    autocast = pick_dtype(training.dtype, arguments.device) == torch.bfloat16
+    trainer = WeightedTrainer(adapted or network, output_layer(network), plan, settings, arguments, autocast=autocast)
+    reporter = Reporter(trainer, on_step)
+    trainer.add_callback(reporter)
+    trainer.train()
+    _save(adapted.merge_and_unload() if adapted else network, model, scratch / "model")
+    return trainer.losses, reporter.seconds
+
+
+def _free_memory() -> None:
+    """Weights, gradients and optimizer state: the Trainer refers to itself, so they would stay until some later collection."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _require_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError("there is something where the fitted model should go", where=str(out), remedy="name a folder that does not exist")
+
+
+def _context(folder: Path) -> int | None:
+    """The most tokens the model can read, if it says."""
+    if not (folder / "config.json").is_file():
+        raise UsageError("no Hugging Face model here (config.json is missing)", where=str(folder), remedy="name a folder with a model")
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    context: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return context
+
+
+def _load(folder: Path) -> PreTrainedModel:
+    """The model in fp32: optimizer steps accumulate in these weights."""
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True, use_safetensors=True)
+
+
+def _with_lora(network: PreTrainedModel, rank: int) -> PeftModel:
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise MissingHere(
+            f"LoRA needs `{error.name}`", where="training.method", remedy="python -m pip install 'promptcot[train]'"
+        ) from None
+    return get_peft_model(network, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"))
+
+
+def _arguments(folder: Path, settings: Fit, seed: int, *, use_cache: bool) -> TrainingArguments:
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=1,  # the plan is one pass over all steps
+        learning_rate=settings.lr,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=MAX_GRAD_NORM,
+        optim="adamw_torch_fused",
+        seed=seed,
+        use_cache=use_cache,  # the Trainer writes it into the config that is saved; the forward pass goes without
+        save_strategy="no",
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # several visible devices would be trained on by DataParallel, which splits a batch its own way
+    return arguments
+
+
+def _save(network: PreTrainedModel, source: Path, out: Path) -> None:
+    network.save_pretrained(out)
+    for pattern in BESIDE_WEIGHTS:
+        for path in source.glob(pattern):
+            shutil.copyfile(path, out / path.name)

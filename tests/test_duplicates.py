@@ -1,0 +1,106 @@
+"""Near-duplicates against the definition, in any order, on both ways of finding candidates."""
+
+import os
+import random
+import subprocess
+import sys
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptcot.duplicates import EXACT_UP_TO, Neighbor, clusters, grams, jaccard, neighbors_of
+
+texts = st.lists(st.lists(st.sampled_from(["ant", "bee", "cow", "dog", "7"]), max_size=12).map(" ".join), max_size=14)
+thresholds = st.sampled_from([0.2, 0.5, 0.7, 1.0])
+
+
+def slow_components(items, n, threshold):
+    groups = [{i} for i in range(len(items))]
+    for i, j in combinations(range(len(items)), 2):
+        if jaccard(grams(items[i], n), grams(items[j], n)) >= threshold:
+            a, b = (next(g for g in groups if k in g) for k in (i, j))
+            if a is not b:
+                groups.remove(b)
+                a |= b
+    return {frozenset(group) for group in groups}
+
+
+def components(items, representatives):
+    return {frozenset(i for i, r in enumerate(representatives) if r == own) for own in set(representatives)}
+
+
+@given(texts, st.integers(1, 5), thresholds)
+def test_clusters_are_the_connected_components_of_the_similar_pairs(items, n, threshold):
+    assert components(items, clusters(items, n, threshold)) == slow_components(items, n, threshold)
+
+
+@given(texts, st.randoms(use_true_random=False))
+def test_which_text_represents_which_does_not_depend_on_order(items, rng):
+    order = list(range(len(items)))
+    rng.shuffle(order)
+    shuffled = [items[i] for i in order]
+    before = {text: items[r].split() for text, r in zip(items, clusters(items), strict=True)}
+    after = {text: shuffled[r].split() for text, r in zip(shuffled, clusters(shuffled), strict=True)}
+    assert before == after
+
+
+@given(texts, texts, thresholds)
+def test_a_neighbor_is_the_most_similar_text_of_the_corpus(queries, corpus, threshold):
+    for query, found in zip(queries, neighbors_of(queries, corpus, 3, threshold), strict=True):
+        scores = [jaccard(grams(query, 3), grams(text, 3)) for text in corpus]
+        best = max(scores, default=0.0)
+        assert found == (Neighbor(scores.index(best), best) if best >= threshold else None)
+
+
+def drawn(rng, count):
+    vocabulary = [f"word{i}" for i in range(400)]
+    return [" ".join(rng.choices(vocabulary, k=rng.randint(20, 60))) for _ in range(count)]
+
+
+def test_different_texts_are_never_duplicates_and_light_edits_always_are():
+    rng = random.Random(1)
+    originals = drawn(rng, 300)
+    edited = [f"{text}, indeed!" for text in originals]
+    representatives = clusters(originals + edited)
+    assert len(set(representatives)) == len(originals)
+    assert representatives[:300] == representatives[300:]
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.7, 0.9])
+def test_minhash_finds_what_the_exact_search_finds(threshold):
+    rng = random.Random(2)
+    originals = drawn(rng, 400)
+    mangled = [" ".join(w for w in text.split() if rng.random() > 0.03) for text in originals]
+    both = originals + mangled
+    assert len(both) < EXACT_UP_TO
+    exact = clusters(both, threshold=threshold)
+    assert clusters(both, threshold=threshold, exact_up_to=0) == exact
+    assert 400 <= len(set(exact)) < 800
+    assert threshold < 0.7 or len(set(exact)) > 400
+    assert neighbors_of(mangled, originals, threshold=threshold, exact_up_to=0) == neighbors_of(mangled, originals, threshold=threshold)
+
+
+def test_minhash_is_the_same_in_every_process():
+    code = "from promptcot.duplicates import _sketches; print(_sketches([frozenset('abcdefgh')])[0].digest())"
+    runs = [
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True)
+        for seed in ("1", "2")
+    ]
+    assert runs[0].stdout == runs[1].stdout
+    assert runs[0].stdout.startswith("[")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("3 + 4", "3 - 4", False),
+        ("Is 7 prime?", "is  7 PRIME?", True),
+        ("Is 7 prime?", "Is 7 prime? Say why it is so.", False),
+        ("", "", True),
+        (r"Find $\frac{1}{2} x^{2}$ at the point x = 4.", "find 1/2 x^2 at the point X = 4", True),
+    ],
+)
+def test_the_normal_form(a, b, same):
+    assert (clusters([a, b])[0] == clusters([a, b])[1]) is same
