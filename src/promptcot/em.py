@@ -147,7 +147,7 @@ def _fit(place: Workplace, number: int, start: Role, selections: Sequence[Select
 def judge(place: Workplace, number: int, so_far: EmResult, trained: Trained, train: Pool, dev: Pool, setting: Setting) -> Round:
     """Compare a round with the best so far on dev problems, and store its health."""
     em, best, new = setting.em, so_far.best, trained.pair
-    evidence = Evidence(len(train.rows), trained.draws, trained.candidates, trained.selections, (), ())
+    evidence = Evidence(len(train.rows), trained.draws, trained.candidates, trained.selections, (), (), len(dev.rows))
     if dev.rows and em.rule is Rule.NO_RATIONALE:
         table = heldout.compare_exact(place, number, so_far.best_round, best.generator, new.generator, dev)
         evidence = replace(evidence, bound=table.rows)
@@ -158,7 +158,9 @@ def judge(place: Workplace, number: int, so_far: EmResult, trained: Trained, tra
         probe = heldout.probe(place, number, new.generator, held.first_draws, dev, held.table.digest)
         evidence = replace(evidence, bound=held.table.rows, probe=probe.rows)
     health = summarize(number, so_far.best_round, em, evidence)
-    inputs = {"generator": new.generator.digest, "posterior": new.posterior.digest, "dev": dev.digest, "best": best.generator.digest}
-    spec = StepSpec(f"em/{number}/health", Health, SCHEMA, em.model_dump(mode="json"), inputs)
+    models = {"generator": new.generator, "posterior": new.posterior, "best": best.generator, "best_posterior": best.posterior}
+    inputs = {"dev": dev.digest, **{name: role.digest for name, role in models.items()}}
+    settings = {**em.model_dump(mode="json"), "seed": setting.seed}
+    spec = StepSpec(f"em/{number}/health", Health, SCHEMA, settings, inputs)
     stored: Table[Health] = place.rows(spec, [health], partial(each, make=lambda row: [row]), shard_rows=1)
     return Round(number, new, stored.rows[0])

@@ -9,7 +9,7 @@ Equal draws are scored once and keep their multiplicity: dropping duplicates bef
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -53,8 +53,8 @@ class Weights:
 def draw(place: Workplace, name: str, posterior: Role, pool: Pool, em: Em, *, round: int, seed: int, exact: bool = False) -> Table[Draw]:
     """Sample K rationales per triple from q. `exact` enumerates the outcomes of the draws instead (tabular engine)."""
     sampling = Sampling(em.sample.temperature, em.sample.top_p, em.sample.max_tokens)
-    if em.rule is Rule.SNIS and not sampling.exact:
-        raise UsageError("`snis` needs draws from q itself", where="em.sample", remedy="temperature 1.0 and top_p 1.0")
+    if em.rule in (Rule.SNIS, Rule.SHUFFLED) and not sampling.exact:
+        raise UsageError(f"`{em.rule}` needs draws from q itself", where="em.sample", remedy="temperature 1.0 and top_p 1.0")
     settings = {"k": em.candidates, "sample": em.sample.model_dump(), "seed": seed, "round": round, "exact": exact}
     spec = StepSpec(name, Draw, SCHEMA, settings, {"posterior": posterior.digest, "triples": pool.digest})
     numbers = tuple(range((round - 1) * em.candidates, round * em.candidates))
@@ -211,7 +211,8 @@ def temper(log_w: np.ndarray, wanted: float, steps: int = 60) -> float:
 
 def select(grouped: Sequence[Group], em: Em, *, round: int, seed: int) -> list[Selection]:
     """What this round's fits see. `data: one`: a rationale per group from the inverse CDF of its weights, at evenly spread positions
-    u_i = (perm(i) + u) / N over the N groups (less noise than independent draws); `all`: every candidate with its weight."""
+    u_i = (perm(i) + u) / N over the N groups (less noise than independent draws); `all`: every candidate with its weight. The rule
+    `fixed` takes one in either case."""
     chosen = [(group, weigh(group.candidates, em)) for group in grouped]
     stream = np.random.default_rng([seed, round])
     places = (stream.permutation(len(chosen)) + stream.random()) / max(1, len(chosen))
@@ -225,7 +226,7 @@ def select(grouped: Sequence[Group], em: Em, *, round: int, seed: int) -> list[S
     targets = _deranged([group for group, _ in chosen], stream) if em.rule is Rule.SHUFFLED else [group for group, _ in chosen]
     out = []
     for target, (group, weights), place in zip(targets, chosen, places, strict=True):
-        values = weights.values if em.data == "all" else _one(weights.values, float(place))
+        values = weights.values if em.data == "all" and em.rule is not Rule.FIXED else _one(weights.values, float(place))
         for candidate, value in zip(group.candidates, values, strict=True):
             if value > 0:
                 out += [_selection(target.triple, candidate, float(value) * group.mass, weights, role, round) for role in roles]
@@ -239,9 +240,16 @@ def _one(weights: np.ndarray, place: float) -> np.ndarray:
 
 
 def _deranged(grouped: Sequence[Group], stream: np.random.Generator) -> list[Group]:
-    """Each group's successor in a random cycle: nobody keeps their own (unless alone)."""
-    order = stream.permutation(len(grouped))
-    follower = dict(zip(order.tolist(), np.roll(order, -1).tolist(), strict=True))
+    """Every group moved to another's place: none stays (unless alone), and none within its family unless that holds more than half.
+
+    Families stand side by side in random order, and all move on by the size of the largest."""
+    shuffled = stream.permutation(len(grouped)).tolist()
+    rank: dict[str, int] = {}
+    for i in shuffled:
+        rank.setdefault(grouped[i].triple.family, len(rank))
+    order = sorted(shuffled, key=lambda i: rank[grouped[i].triple.family])
+    largest = max(Counter(group.triple.family for group in grouped).values(), default=0)
+    follower = dict(zip(order, np.roll(order, -min(largest, len(order) // 2)).tolist(), strict=True))
     return [grouped[follower[i]] for i in range(len(grouped))]
 
 

@@ -86,7 +86,9 @@ Watch = Callable[[Progress], None]
 
 
 class Workplace(Protocol):
-    """Where steps run."""
+    """Where steps run. `watch` hears how far they are."""
+
+    watch: Watch
 
     def rows(
         self, spec: StepSpec, items: Sequence[T], work: Work[T], *, shard_rows: int, journal: bool = False, fan: int | None = 1
@@ -152,7 +154,7 @@ class LocalWorkplace:
         confirm: Callable[[StepSpec, Run], str] | None = None,
     ) -> None:
         self.run = run
-        self.watch = watch or (lambda progress: None)
+        self.watch: Watch = watch or (lambda progress: None)
         self.draining = draining or Draining()
         self.confirm = confirm or (lambda spec, run: spec.key)
 
@@ -213,13 +215,11 @@ class LocalWorkplace:
                 raise Incomplete(f"stopped on request before `{spec.name}`", remedy="run the same command again to resume")
             for orphan in step.folder.glob(".making-*"):
                 shutil.rmtree(orphan)
-            self.watch(Progress(spec.name, 0, 1, 0.0))
             started = time.monotonic()
             with disk_errors(step.folder):
                 temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=step.folder))
             digest, info = make(temporary)
             manifest = step.publish_artifact(temporary, digest, time.monotonic() - started, info)
-            self.watch(Progress(spec.name, 1, 1, time.monotonic() - started))
         path = step.folder / "artifact"
         if not path.is_dir():
             raise UsageError(
@@ -316,7 +316,7 @@ class MemoryWorkplace:
     def __init__(self, folder: Path | None = None, watch: Watch | None = None) -> None:
         self._temporary = tempfile.TemporaryDirectory() if folder is None else nullcontext(str(folder))
         self.folder = Path(self._temporary.__enter__())
-        self.watch = watch or (lambda progress: None)
+        self.watch: Watch = watch or (lambda progress: None)
 
     def rows(
         self, spec: StepSpec, items: Sequence[T], work: Work[T], *, shard_rows: int, journal: bool = False, fan: int | None = 1

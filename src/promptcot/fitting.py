@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 
 from promptcot.engines.protocol import FitExample
 from promptcot.errors import UsageError
-from promptcot.executors import Workplace
+from promptcot.executors import Progress, Workplace
 from promptcot.models import fingerprint
 from promptcot.recipe import Fit, Training
 from promptcot.records import Triple
 from promptcot.roles import Role
 from promptcot.segments import Segmenter
 from promptcot.store import StepSpec, canonical
+from promptcot.training import Progress as StepDone
 from promptcot.training import fit
 
 SCHEMA = 1
@@ -49,7 +51,13 @@ def fit_role(
     spec = StepSpec(name, None, SCHEMA, facts, {"start": start.fingerprint, "examples": _digest(examples)})
 
     def make(folder: Path) -> tuple[str, Mapping[str, Any]]:
-        log = fit(start.path, examples, settings, training, folder, seed=seed, kind=start.engine.kind)
+        started = time.monotonic()
+
+        def tell(done: StepDone) -> None:
+            note = f"loss {done.loss:.3f}, {done.tokens_per_second:.0f} tokens/s"
+            place.watch(Progress(name, done.step, done.steps, time.monotonic() - started, note))
+
+        log = fit(start.path, examples, settings, training, folder, seed=seed, kind=start.engine.kind, on_step=tell)
         return fingerprint(folder), asdict(log)
 
     return start.fitted(place.artifact(spec, make))

@@ -18,7 +18,8 @@ Triplet = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Evidence:
-    """The rows a health record is computed from; empty where the rule has no such step."""
+    """The rows a health record is computed from; empty where the rule has no such step. `held_out`: the dev triples there were, of which
+    `bound` holds those that could be compared."""
 
     seeds: int
     draws: Sequence[Draw]
@@ -26,6 +27,7 @@ class Evidence:
     selections: Sequence[Selection]
     bound: Sequence[BoundRow]
     probe: Sequence[ProbeRow]
+    held_out: int = 0
 
 
 def summarize(round: int, best_before: int, em: Em, evidence: Evidence) -> Health:
@@ -35,12 +37,13 @@ def summarize(round: int, best_before: int, em: Em, evidence: Evidence) -> Healt
         available = min(len(row.log_m) for row in e.bound)
         ks = tuple(k for k in ks if k <= available) or (available,)
     gain = bounds.difference(e.bound, ks[-1]) if e.bound else None
-    used = {s.triple: s for s in e.selections}
+    scored = {c.id for c in e.candidates}
+    used = {s.triple: s for s in e.selections if s.parents[1] in scored}  # not the greedy rationales of the rule `paper`
     return Health(
         id=record_id("health", (), round),
         round=round,
         best_before=best_before,
-        is_best=gain is None or gain.value > 0,
+        is_best=gain.value > 0 if gain else e.held_out == 0,
         rule=em.rule,
         candidates=em.candidates,
         seeds=e.seeds,

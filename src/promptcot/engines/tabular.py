@@ -1,8 +1,9 @@
 """The tabular engine: an exact model over finite c, z, x, to check EM against numbers known in closed form.
 
 A model is `tabular.json` in a folder: its `kind`, the names of its `concepts`, `rationales` and `problems`, and tables. A generator
-has `z_given_c` [C][Z] and `x_given_z` [Z][X], or `x_given_cz` [C][Z][X] where the problem also sees the concepts; a posterior has
-`z_given_cx` [C][X][Z]. Use with the `plain` template: names are symbols, one token each, and the end of sequence has probability 1.
+has `z_given_c` [C][Z] and `x_given_z` [Z][X], or `x_given_cz` [C][Z][X] where the problem also sees the concepts, or `x_given_c`
+[C][X] alone where there is no rationale; a posterior has `z_given_cx` [C][X][Z]. Use with the `plain` template: names are symbols, one
+token each, and the end of sequence has probability 1.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from promptcot.recipe import EngineSpec
 from promptcot.records import record_id
 
 FILE = "tabular.json"
-TABLES = ("z_given_c", "x_given_z", "x_given_cz", "z_given_cx")
+TABLES = ("z_given_c", "x_given_z", "x_given_cz", "x_given_c", "z_given_cx")
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,15 @@ class TabularModel:
         law = self.tables["z_given_c"][c] if self.kind == "generator" else self.tables["z_given_cx"][c, self.tokenizer.problem(prefix[1])]
         return np.asarray(law)
 
-    def problem_law(self, prefix: Ids, rationale: int) -> np.ndarray:
-        """p(x|z,c), [X]."""
+    @property
+    def with_rationale(self) -> bool:
+        """Whether z comes first: not for a generator that has p(x|c) alone."""
+        return "x_given_c" not in self.tables
+
+    def problem_law(self, prefix: Ids, rationale: int | None) -> np.ndarray:
+        """p(x|z,c), or p(x|c) of a model without rationales, [X]."""
+        if rationale is None:
+            return np.asarray(self.tables["x_given_c"][self.tokenizer.concept(prefix[0])])
         z = self.tokenizer.rationale(rationale)
         if "x_given_cz" in self.tables:
             return np.asarray(self.tables["x_given_cz"][self.tokenizer.concept(prefix[0]), z])
@@ -122,12 +130,17 @@ class TabularEngine:
         return None
 
     def sample(self, requests: Iterable[SampleRequest], sampling: Sampling, seed: int) -> Iterator[Sampled]:
-        """Draw z (posterior) or z then x (generator); temperature 0 takes the most probable."""
+        """Draw z (posterior), z then x (generator) or x alone (generator without rationales); temperature 0 takes the most probable."""
         for request in requests:
             yield Sampled(request.id, tuple(self._draw(request.prefix, request.id, draw, sampling, seed) for draw in request.draws))
 
     def _draw(self, prefix: Ids, row: str, draw: int, sampling: Sampling, seed: int) -> Completion:
         stream = np.random.default_rng(int(record_id("tabular", (row,), draw, str(seed)), 16))
+        first_problem = 1 + len(self.tokenizer.concepts) + len(self.tokenizer.rationales)
+        if not self.model.with_rationale:
+            law = self.model.problem_law(prefix, None)
+            x = self._pick(law, stream, sampling)
+            return self._completion(draw, (first_problem + x,), math.log(law[x]))
         z = self._pick(self.model.rationale_law(prefix), stream, sampling)
         rationale = 1 + len(self.tokenizer.concepts) + z
         if self.model.kind == "posterior":
@@ -135,7 +148,7 @@ class TabularEngine:
         law = self.model.problem_law(prefix, rationale)
         x = self._pick(law, stream, sampling)
         log_p = math.log(self.model.rationale_law(prefix)[z]) + math.log(law[x])
-        return self._completion(draw, (rationale, 1 + len(self.tokenizer.concepts) + len(self.tokenizer.rationales) + x), log_p)
+        return self._completion(draw, (rationale, first_problem + x), log_p)
 
     @staticmethod
     def _pick(law: np.ndarray, stream: np.random.Generator, sampling: Sampling) -> int:
@@ -161,11 +174,12 @@ class TabularEngine:
             yield math.exp(log_mass), tuple(self._completion(i, (first + z,), math.log(law[z])) for i, z in enumerate(picks))
 
     def score(self, requests: Iterable[ScoreRequest]) -> Iterator[Scored]:
-        """log p of the rationale segment and, for a generator, of the problem segment; -inf where the table says 0."""
+        """log p of each segment: of z where the model has one, of x where it is a generator; -inf where the table says 0."""
         for request in requests:
-            prefix, (z, *rest) = request.tokens.prefix, request.tokens.segments
-            laws = [self.model.rationale_law(prefix)[self.tokenizer.rationale(z[0])]]
-            laws += [self.model.problem_law(prefix, z[0])[self.tokenizer.problem(x[0])] for x in rest]
+            prefix, segments = request.tokens.prefix, request.tokens.segments
+            z, problems = (segments[0][0], segments[1:]) if self.model.with_rationale else (None, segments)
+            laws = [] if z is None else [self.model.rationale_law(prefix)[self.tokenizer.rationale(z)]]
+            laws += [self.model.problem_law(prefix, z)[self.tokenizer.problem(x[0])] for x in problems]
             with np.errstate(divide="ignore"):
                 yield Scored(request.id, tuple(float(np.log(p)) for p in laws))
 

@@ -6,7 +6,6 @@ import difflib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,6 +13,7 @@ import yaml
 
 from promptcot import starter
 from promptcot.errors import MissingHere, UsageError
+from promptcot.outside import locate
 from promptcot.recipe import Input
 from promptcot.seeds import champ
 from promptcot.seeds.files import read_path
@@ -45,7 +45,7 @@ def open_source(given: Input, domain: str, seed: int) -> Source:
         return Source(_generated(rest, given.rows or GENERATED, seed), f"reasoning-gym:{rest}", "Apache-2.0")
     if scheme == "hf":
         return Source(_hub(rest, given.hub_split), given.path)
-    return Source(read_path(Path(given.path)), given.path)
+    return Source(read_path(locate(given.path)), given.path)
 
 
 def _generated(request: str, count: int, seed: int) -> Iterator[Raw]:

@@ -14,13 +14,17 @@ from promptcot.engines.tabular import TabularModel
 def fit_tabular(folder: Path, examples: Sequence[FitExample], out: Path) -> float:
     """Maximize the weighted log-likelihood of the examples and save the model; rows without data keep their law.
 
-    p(z|c) is proportional to sum_x N q, p(x|z) to sum_c N q (or p(x|c,z) where the model sees c); q(z|c,x) to its counts.
-    Returns the total weight."""
+    p(z|c) is proportional to sum_x N q, p(x|z) to sum_c N q (or p(x|c,z) where the model sees c); q(z|c,x), and p(x|c) of a generator
+    without rationales, to their counts. Returns the total weight."""
     model = TabularModel.load(folder)
     counts = {name: np.zeros_like(table) for name, table in model.tables.items()}
     t = model.tokenizer
     for example in examples:
-        c, z = t.concept(example.tokens.prefix[0]), t.rationale(example.tokens.segments[0][0])
+        c, first = t.concept(example.tokens.prefix[0]), example.tokens.segments[0][0]
+        if not model.with_rationale:
+            counts["x_given_c"][c, t.problem(first)] += example.weight
+            continue
+        z = t.rationale(first)
         if model.kind == "posterior":
             counts["z_given_cx"][c, t.problem(example.tokens.prefix[1]), z] += example.weight
             continue

@@ -1,0 +1,89 @@
+"""The verbs as Python functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from promptcot import inspection, screening
+from promptcot.contamination import NgramIndex
+from promptcot.executors import Watch
+from promptcot.inspection import Found
+from promptcot.previewing import Preview, preview_recipe
+from promptcot.recipe import Input, Recipe, Screen, load
+from promptcot.records import Problem
+from promptcot.running import open_recipe, run_recipe
+from promptcot.screening import Screened
+from promptcot.seeds import read_problems
+from promptcot.store import Run
+
+
+@dataclass(frozen=True)
+class OpenRun(Mapping[str, pa.Table]):
+    """A run folder as a map from step (or stage: its last table) to Arrow table."""
+
+    folder: Path
+
+    def __getitem__(self, name: str) -> pa.Table:
+        run = Run.open(self.folder)
+        if name not in set(self) | {step.split("/")[0] for step in self}:
+            raise KeyError(f"{name}; steps here: {', '.join(self)}")
+        return inspection.table(run, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([step.name for step in inspection.steps(Run.open(self.folder)) if step.rows_in])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def open(folder: str | Path) -> OpenRun:
+    """Open a run folder for reading. Raises `UsageError` when it holds no run."""
+    return OpenRun(Run.open(Path(folder)).path)
+
+
+def run(
+    recipe: str | Path,
+    *,
+    folder: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    rows: int | None = None,
+    only: str | None = None,
+    until: str | None = None,
+    keep: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    watch: Watch | None = None,
+) -> OpenRun:
+    """Run or resume a recipe (a shipped name, a YAML file, or a run folder). Errors are `promptcot.errors`."""
+    loaded, opened = open_recipe(str(recipe), Path(folder) if folder else None, overrides, rows)
+    run_recipe(loaded, opened, only=only, until=until, keep=keep, redo=redo, watch=watch)
+    return OpenRun(opened.path)
+
+
+def status(folder: str | Path) -> dict[str, Any]:
+    """The state of a run's stages; the `--json` output of `promptcot status`."""
+    return inspection.status(Run.open(Path(folder)))
+
+
+def explain(folder: str | Path, prefix: str) -> list[Found]:
+    """The lineage of one row."""
+    return inspection.explain(Run.open(Path(folder)), prefix)
+
+
+def preview(recipe: str | Path, *, n: int = 8, overrides: Sequence[str] = ()) -> list[Preview]:
+    """A few rows through the real engines: what is read, what is scored, what comes back."""
+    loaded: Recipe = load(recipe, overrides)
+    return list(preview_recipe(loaded, n))
+
+
+def screen(file: str | Path, *, settings: Screen | None = None, seeds: str | Path | None = None, domain: str = "math") -> Screened:
+    """Screen the problems of a JSONL or parquet file, against human problems of another file where given."""
+    settings = settings or Screen()
+    problems = read_problems([Input(path=str(file))], domain=domain, seed=0).rows
+    humans: Sequence[Problem] = read_problems([Input(path=str(seeds))], domain=domain, seed=0).rows if seeds else ()
+    index = NgramIndex.of(settings.against, settings.ngram) if settings.against else None
+    return screening.screen(problems, humans, settings, index)

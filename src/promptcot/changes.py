@@ -1,0 +1,85 @@
+"""A recipe that changed: say what would be redone, and redo or keep it only on request.
+
+A step whose key changed although it has results makes the run stop with the fields that changed and the seconds of work at stake,
+unless that work is small (`SMALL` seconds), `--redo STAGE` asks for it (and for all stages after it), or `--keep STAGE` keeps
+the old result, which is then recorded in the step's `current.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from promptcot.errors import UsageError
+from promptcot.store import Manifest, Run, ShardEntry, StepSpec, read_json
+
+SMALL = 60.0
+"""Seconds of finished work that are redone without asking."""
+
+
+class Changes:
+    """Decides which key a step works under. `stages` in the order of the data."""
+
+    def __init__(self, stages: Sequence[str], redo: Collection[str] = (), keep: Collection[str] = ()) -> None:
+        for name in (*redo, *keep):
+            if name not in stages:
+                raise UsageError(f"no stage `{name}`", where="--redo/--keep", remedy=f"stages of this recipe: {', '.join(stages)}")
+        self.stages, self.keep = tuple(stages), frozenset(keep)
+        first = min((self.stages.index(name) for name in redo), default=len(self.stages))
+        self.redo = frozenset(self.stages[first:])
+
+    def __call__(self, spec: StepSpec, run: Run) -> str:
+        """The key to work under: the spec's own, or the current one where it is kept."""
+        current = run.current(spec.name)
+        if current is None or current == spec.key:
+            return spec.key
+        stage = spec.name.split("/")[0]
+        if (run.path / spec.name / spec.key / "manifest.json").is_file():
+            return spec.key
+        kept = run.kept(spec.name)
+        if kept is not None and kept["wanted"] == spec.key:
+            return current
+        changed = list(differences(run.manifest(spec.name), spec))
+        if stage in self.keep and run.manifest(spec.name) is not None:
+            run.point(spec.name, current, kept={"wanted": spec.key, "changed": changed})
+            return current
+        at_stake = self._seconds(run, stage)
+        if stage in self.redo or at_stake <= SMALL:
+            return spec.key
+        raise UsageError(
+            f"`{spec.name}` was made with other settings: {'; '.join(changed) or 'its data changed'}",
+            where=str(run.path / spec.name),
+            remedy=f"--redo {stage} redoes it and what follows ({at_stake:.0f} s of finished work); --keep {stage} keeps it",
+        )
+
+    def _seconds(self, run: Run, stage: str) -> float:
+        later = self.stages[self.stages.index(stage) :] if stage in self.stages else (stage,)
+        return sum(spent(run, name) for name in run.steps() if name.split("/")[0] in later)
+
+
+def spent(run: Run, name: str) -> float:
+    """Seconds of finished work under a step's current key."""
+    manifest = run.manifest(name)
+    if manifest is not None:
+        return manifest.seconds
+    folder = run.path / name / (run.current(name) or "-")
+    return sum(ShardEntry(**read_json(path)).seconds for path in folder.glob("shard-*.json"))
+
+
+def differences(old: Manifest | None, spec: StepSpec) -> Iterator[str]:
+    """`field: old -> new`, settings in full and inputs by name."""
+    if old is None:
+        return
+    yield from _pairs(old.settings, spec.settings, "")
+    for name in sorted({*old.inputs, *spec.inputs}):
+        if old.inputs.get(name) != spec.inputs.get(name):
+            yield f"its input `{name}` changed"
+
+
+def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[str]:
+    for key in sorted({*old, *new}):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, Mapping):
+            yield from _pairs(a, b, f"{path}{key}.")
+        elif a != b and not (isinstance(b, tuple) and a == list(b)):
+            yield f"{path}{key}: {a!r} -> {b!r}"

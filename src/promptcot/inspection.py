@@ -1,0 +1,146 @@
+"""Reading a run: its stages' state, a step's rows and drops, and the lineage of one row. Nothing here writes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from promptcot.errors import UsageError
+from promptcot.pipeline import STAGES, active
+from promptcot.recipe import Recipe, validate
+from promptcot.store import Run, ShardEntry, read_json
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class StepStatus:
+    """One step: `done`, `partial` or `absent`, with its counts so far."""
+
+    name: str
+    state: str
+    rows_in: int = 0
+    rows_out: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    kept: bool = False
+
+
+def recipe_of(run: Run) -> Recipe:
+    """The recipe stored in a run."""
+    return validate(run.recipe, str(run.path / "run.json"))
+
+
+def steps(run: Run) -> list[StepStatus]:
+    """Every step begun, in the order of the data."""
+    order = {name: place for place, name in enumerate((*STAGES[:4], "problems", *STAGES[4:]))}
+    names = sorted(run.steps(), key=lambda name: order.get(name.split("/")[0], len(order)))
+    return [_step(run, name) for name in names]
+
+
+def _step(run: Run, name: str) -> StepStatus:
+    manifest, kept = run.manifest(name), run.kept(name) is not None
+    if manifest is not None:
+        return StepStatus(name, "done", manifest.rows_in, manifest.rows_out, dict(manifest.dropped), manifest.seconds, kept)
+    folder = run.path / name / (run.current(name) or "-")
+    entries = [ShardEntry(**read_json(path)) for path in sorted(folder.glob("shard-*.json"))]
+    reasons: Counter[str] = Counter()
+    for entry in entries:
+        reasons.update(entry.dropped)
+    counts = (sum(e.rows_in for e in entries), sum(e.rows_out for e in entries))
+    return StepStatus(name, "partial", *counts, dict(reasons), sum(e.seconds for e in entries), kept)
+
+
+def status(run: Run) -> dict[str, Any]:
+    """The run's state for people and scripts: stages with the counts of their last table, and the steps below them."""
+    found = steps(run)
+    stages = []
+    for stage in active(recipe_of(run)):
+        below = [s for s in found if s.name.split("/")[0] == stage]
+        tables = [s for s in below if s.rows_in]
+        last = tables[-1] if tables else StepStatus(stage, "absent")
+        state = "absent" if not below else "done" if all(s.state == "done" for s in below) and _complete(run, stage) else "partial"
+        stages.append(
+            {
+                "name": stage,
+                "state": state,
+                "rows_in": last.rows_in,
+                "rows_out": last.rows_out,
+                "dropped": last.dropped,
+                "seconds": round(sum(s.seconds for s in below), 1),
+                "steps": [s.__dict__ for s in below],
+            }
+        )
+    return {"schema": SCHEMA, "run": str(run.path), "stages": stages}
+
+
+def _complete(run: Run, stage: str) -> bool:
+    """Whether a stage's end is marked: the pipeline notes it when the stage returns."""
+    return stage in read_json(run.path / "stages.json").get("done", []) if (run.path / "stages.json").is_file() else False
+
+
+def table(run: Run, name: str, *, dropped: bool = False) -> pa.Table:
+    """The rows (or drops) of a step; a stage's name stands for its last table. Raises `UsageError` naming what there is."""
+    names = [s.name for s in steps(run)]
+    match = name if name in names else next((n for n in reversed(names) if n.split("/")[0] == name and _parts(run, n, "part")), None)
+    if match is None:
+        raise UsageError(f"no step `{name}` in this run", where=str(run.path), remedy=f"steps here: {', '.join(names)}")
+    files = _parts(run, match, "dropped" if dropped else "part")
+    return pa.concat_tables([pq.read_table(path) for path in files]) if files else pa.table({})
+
+
+def _parts(run: Run, name: str, kind: str) -> list[Path]:
+    folder = run.path / name / (run.current(name) or "-")
+    return [path for path in sorted(folder.glob(f"{kind}-*.parquet")) if (folder / f"shard-{path.stem.split('-')[1]}.json").is_file()]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A row, the step it lies in, and whether it was dropped there."""
+
+    step: str
+    dropped: bool
+    row: dict[str, Any]
+
+
+def explain(run: Run, prefix: str) -> list[Found]:
+    """The lineage of the row whose id starts with `prefix`, the row first, then its ancestors. Raises `UsageError`."""
+    rows = list(_all_rows(run))
+    hits = {found.row["id"] for found in rows if found.row["id"].startswith(prefix)}
+    if len(hits) != 1:
+        some = ", ".join(sorted(hits)[:5])
+        raise UsageError(f"{len(hits)} rows have an id that starts with `{prefix}`" + (f": {some}" if hits else ""), where=str(run.path))
+    by_id: dict[str, list[Found]] = {}
+    for found in rows:
+        by_id.setdefault(found.row["id"], []).append(found)
+    lineage, queue, seen = list[Found](), [hits.pop()], set[str]()
+    while queue:
+        key = queue.pop(0)
+        if key in seen:
+            continue
+        seen.add(key)
+        for found in by_id.get(key, []):
+            lineage.append(found)
+            queue += list(found.row.get("parents") or [])
+    return lineage
+
+
+def _all_rows(run: Run) -> Iterator[Found]:
+    for name in [s.name for s in steps(run)]:
+        for kind in ("part", "dropped"):
+            for path in _parts(run, name, kind):
+                for row in pq.read_table(path).to_pylist():
+                    yield Found(name, kind == "dropped", row)
+
+
+def shown(row: dict[str, Any]) -> str:
+    """A row as readable JSON, long lists of numbers left out."""
+    short = {k: f"[{len(v)} numbers]" if isinstance(v, list) and len(v) > 8 and not isinstance(v[0], str) else v for k, v in row.items()}
+    return json.dumps(short, ensure_ascii=False, indent=1)

@@ -1,0 +1,292 @@
+"""A run, stage by stage: each property of a `Session` is a stage's result, made on first use or loaded when it is done.
+
+    seeds -> triples -> start (p0, q0) -> em (best p) -> problems -> screened -> report
+
+A stage is active when its section is in the recipe (or its rows are given in `inputs`). What is finished loads from the run
+folder, so a session is also how finished runs are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import cached_property, partial
+from typing import Any
+
+from promptcot import annotate, em, gates, models, screening, seeds, synthesis
+from promptcot.cold_start import cold_start
+from promptcot.concept_use import ConceptUse, WordingEmbedder
+from promptcot.contamination import NgramIndex
+from promptcot.em import EmResult, Round, Setting
+from promptcot.engines import open_embedder
+from promptcot.engines.protocol import Embedder
+from promptcot.errors import Stopped, UsageError
+from promptcot.executors import LocalWorkplace, Rows, Table, Task, each
+from promptcot.gates import Gate
+from promptcot.heldout import Pair
+from promptcot.intervals import wilson
+from promptcot.outcomes import Drop, Split
+from promptcot.recipe import Recipe, Rule, Sample
+from promptcot.records import ConceptSet, Dropped, Problem, Record, Seed, Triple
+from promptcot.roles import Role, resolve
+from promptcot.seeds import Reading
+from promptcot.store import StepSpec
+from promptcot.tables import to_json
+from promptcot.triples import Pool, held_out, of_split
+
+STAGES = ("seeds", "annotate", "cold_start", "em", "synthesize", "screen", "report")
+SCHEMA = {"seeds": 1, "annotate": 1, "screen": 1}
+SHARD_ROWS = 2_000
+ANNOTATE_SHARD = 16
+
+
+def active(recipe: Recipe) -> list[str]:
+    """The stages of a recipe, in the order of the data."""
+    given = recipe.inputs
+    has = {
+        "seeds": bool(given.seeds),
+        "annotate": bool(given.seeds or given.triples),
+        "cold_start": recipe.cold_start is not None,
+        "em": recipe.em is not None,
+        "synthesize": recipe.synthesize is not None,
+        "screen": recipe.screen is not None,
+        "report": True,
+    }
+    return [stage for stage in STAGES if has[stage]]
+
+
+class Session:
+    """One recipe on one workplace. Properties raise `UsageError` where the recipe lacks what they need."""
+
+    def __init__(self, recipe: Recipe, place: LocalWorkplace, *, say: Callable[[str], None] = lambda text: None) -> None:
+        self.recipe, self.place, self.say = recipe, place, say
+
+    def do(self, stage: str) -> None:
+        """Make (or load) a stage's result."""
+        results: dict[str, Callable[[], object]] = {
+            "seeds": lambda: self.seeds,
+            "annotate": lambda: self.triples,
+            "cold_start": lambda: (self.start, self.gates),
+            "em": lambda: self.em,
+            "synthesize": lambda: self.problems,
+            "screen": lambda: self.screened,
+        }
+        results[stage]()
+
+    # rows from outside
+
+    def _given(self, step: str, record: type[Record], reading: Reading[Any], settings: Any) -> Table[Any]:
+        rows = [*reading.rows, *reading.dropped]
+        bad = [row for row in reading.dropped if row.reason == Drop.BAD_ROW]
+        rate = wilson(len(bad), reading.rows_in)
+        if bad and rate.value > self.recipe.gates.error_rate:
+            raise Stopped(
+                f"{len(bad)} of {reading.rows_in} rows cannot be read: {'; '.join(row.detail for row in bad[:5])}",
+                where="gates.error_rate",
+                remedy="mend the file or its `fields` map, or raise the gate",
+            )
+        spec = StepSpec(step, record, SCHEMA["seeds"], settings, {"rows": _digest(rows)})
+        return self.place.rows(spec, rows, partial(each, make=lambda row: [row]), shard_rows=SHARD_ROWS)
+
+    @cached_property
+    def seeds(self) -> Table[Seed]:
+        """Human problems with their split."""
+        r = self.recipe
+        reading = seeds.read_seeds(r.inputs.seeds, domain=r.domain, seed=r.seed)
+        return self._given("seeds", Seed, reading, {"inputs": [i.model_dump() for i in r.inputs.seeds], "seed": r.seed})
+
+    @cached_property
+    def triples(self) -> Table[Triple]:
+        """Annotated seeds: from the annotators, from the seeds' own source, or given."""
+        r = self.recipe
+        if r.inputs.triples:
+            reading = seeds.read_triples(r.inputs.triples, domain=r.domain, seed=r.seed)
+            return self._given("annotate", Triple, reading, {"inputs": [i.model_dump() for i in r.inputs.triples], "seed": r.seed})
+        if not r.inputs.seeds:
+            raise UsageError("the recipe has neither seeds nor triples", where="inputs", remedy="add inputs.seeds or inputs.triples")
+        found: list[Seed] = self.seeds.rows
+        if r.annotate is None:
+            spec = StepSpec("annotate", Triple, SCHEMA["annotate"], {}, {"seeds": self.seeds.digest})
+            return self.place.rows(spec, found, partial(each, make=_own_triple), shard_rows=SHARD_ROWS)
+        return self._annotated(found)
+
+    def _annotated(self, found: Sequence[Seed]) -> Table[Triple]:
+        settings = self.recipe.annotate
+        assert settings is not None
+        roles = [resolve(self.recipe, a.model) for a in settings.annotators]
+        inputs = {"seeds": self.seeds.digest, **{f"annotator_{n}": role.digest for n, role in enumerate(roles)}}
+        spec = StepSpec("annotate", Triple, SCHEMA["annotate"], {**settings.model_dump(mode="json"), "seed": self.recipe.seed}, inputs)
+        shards = [tuple(found[i : i + ANNOTATE_SHARD]) for i in range(0, len(found), ANNOTATE_SHARD)]
+
+        def work(tasks: Iterator[Task[tuple[Seed, ...]]]) -> Iterator[tuple[int, Rows]]:
+            with ExitStack() as stack:
+                opened = [(a, stack.enter_context(role.open())) for a, role in zip(settings.annotators, roles, strict=True)]
+                for task in tasks:
+                    done = annotate.annotate(task.item, opened, settings, self.recipe.seed)
+                    yield task.index, [*done.triples, *done.failures, *done.not_chosen]
+
+        return self.place.rows(spec, shards, work, shard_rows=1, fan=None)
+
+    # models
+
+    @cached_property
+    def train(self) -> Pool:
+        """The training triples."""
+        return of_split(self.triples.rows, Split.TRAIN, self.triples.digest)
+
+    @cached_property
+    def dev(self) -> Pool:
+        """The held-out triples of the bound."""
+        assert self.recipe.em is not None
+        return held_out(self.triples.rows, self.triples.digest, self.recipe.em.bound.seeds, self.recipe.seed)
+
+    @property
+    def with_rationale(self) -> bool:
+        """Whether the generator writes a rationale; the control `no_rationale` does not."""
+        return self.recipe.em is None or self.recipe.em.rule is not Rule.NO_RATIONALE
+
+    @cached_property
+    def start(self) -> Pair:
+        """p0 and q0: cold-started, or the recipe's models as they are."""
+        r = self.recipe
+        generator = resolve(r, "generator")
+        posterior = resolve(r, "posterior") if "posterior" in r.models else generator
+        if r.cold_start is None:
+            return Pair(generator, posterior)
+        pair = cold_start(
+            self.place, generator, posterior, self.train, r.cold_start, r.training, seed=r.seed, with_rationale=self.with_rationale
+        )
+        return Pair(*pair)
+
+    @cached_property
+    def gates(self) -> list[Gate]:
+        """What p0 writes for a few training concept sets, measured; raises `Stopped` when a gate fails."""
+        r = self.recipe
+        if r.cold_start is None or r.models["generator"].template == "plain":
+            return []
+        sets = [_set_of(t) for t in self.train.rows[: r.gates.probe]]
+        sample = r.synthesize.sample if r.synthesize else Sample(temperature=0.8)
+        table = synthesis.problems(
+            self.place,
+            "cold_start/probe",
+            self.start.generator,
+            sets,
+            self.train.digest,
+            sample=sample,
+            passes=1,
+            seed=r.seed,
+            with_rationale=self.with_rationale,
+        )
+        measured = gates.measure(table.rows, table.drops, self.train.rows, self.concept_use(), r.gates)
+        gates.check(measured, table.rows, table.drops)
+        return measured
+
+    @cached_property
+    def em(self) -> EmResult:
+        """All rounds of EM."""
+        r = self.recipe
+        if r.em is None:
+            raise UsageError("the recipe has no `em`", where="em")
+        self.do("cold_start")
+        return em.run(self.place, self.start, self.train, self.dev, Setting(r.em, r.training, r.seed), watch=self._tell_round)
+
+    def _tell_round(self, done: Round) -> None:
+        h = done.health
+        gain = (
+            f"bound {done.gain} nats per token of x against round {h.best_before}: {done.gain.verdict}" if done.gain else "no dev problems"
+        )
+        self.say(
+            f"round {h.round} ({h.rule}, K={h.candidates}): {gain}; ESS {h.ess:.1f}, tau {h.tau:.2f}, valid {h.valid_share[0]:.0%}, "
+            f"leak {h.leak_share[0]:.0%}, {h.rationale_tokens:.0f} tokens a rationale, distinct {h.distinct_share:.0%}, "
+            f"{h.sat_out} seeds sat out; uses rationale {h.uses_rationale[0]:+.2f}, concepts {h.uses_concepts[0]:+.2f}"
+        )
+
+    @cached_property
+    def generator(self) -> Role:
+        """The generator that synthesis uses: the best round's, or the start."""
+        return self.em.best.generator if self.recipe.em is not None else self.start.generator
+
+    # problems
+
+    @cached_property
+    def _embedder(self) -> tuple[Embedder, str]:
+        if "embedder" in self.recipe.models:
+            spec = self.recipe.model("embedder")
+            path = models.resolve(str(spec.path), spec.revision)
+            return open_embedder(path), models.fingerprint(path)
+        return WordingEmbedder.fit([t.problem for t in self.triples.rows]), f"wording:{self.triples.digest}"
+
+    def concept_use(self, names: Sequence[str] = ()) -> ConceptUse | None:
+        """The rule whether a problem uses its concepts, learned from the training triples; None without any."""
+        given = [t for t in self.train.rows if t.concepts] if self.recipe.inputs.seeds or self.recipe.inputs.triples else []
+        return ConceptUse.fit(given, concepts=names, embedder=self._embedder[0]) if given else None
+
+    @cached_property
+    def concept_sets(self) -> Table[ConceptSet]:
+        """Sampled concept sets, or given ones."""
+        r = self.recipe
+        if r.inputs.concept_sets:
+            reading = seeds.read_concept_sets(r.inputs.concept_sets, domain=r.domain, seed=r.seed)
+            return self._given("synthesize/concept_sets", ConceptSet, reading, [i.model_dump() for i in r.inputs.concept_sets])
+        assert r.synthesize is not None
+        embedder, digest = self._embedder
+        return synthesis.concept_sets(self.place, self.triples.rows, self.triples.digest, embedder, digest, r.synthesize, seed=r.seed)
+
+    @cached_property
+    def problems(self) -> Table[Problem]:
+        """Synthesized problems, or given ones."""
+        r = self.recipe
+        if r.inputs.problems:
+            reading = seeds.read_problems(r.inputs.problems, domain=r.domain, seed=r.seed)
+            return self._given("problems", Problem, reading, [i.model_dump() for i in r.inputs.problems])
+        if r.synthesize is None:
+            raise UsageError("the recipe makes no problems", where="synthesize", remedy="add `synthesize:` or `inputs.problems`")
+        return synthesis.problems(
+            self.place,
+            "synthesize/problems",
+            self.generator,
+            self.concept_sets.rows,
+            self.concept_sets.digest,
+            sample=r.synthesize.sample,
+            passes=r.synthesize.passes,
+            seed=r.seed,
+            with_rationale=self.with_rationale,
+        )
+
+    @cached_property
+    def screened(self) -> Table[Problem]:
+        """The problems that pass the screens; the others with their reasons."""
+        r = self.recipe
+        if r.screen is None:
+            raise UsageError("the recipe has no `screen`", where="screen")
+        written, human = self.problems.rows, (self.triples.rows if r.inputs.seeds or r.inputs.triples else [])
+        inputs = {"problems": self.problems.digest, "humans": self.triples.digest if human else ""}
+        spec = StepSpec("screen", Problem, SCHEMA["screen"], r.screen.model_dump(mode="json"), inputs)
+
+        def make(rows: tuple[Problem, ...]) -> Rows:
+            index = NgramIndex.of(r.screen.against, r.screen.ngram) if r.screen and r.screen.against else None
+            use = self.concept_use([c for p in rows for c in p.concepts])
+            assert r.screen is not None
+            done = screening.screen(rows, human, r.screen, index, use)
+            return [*done.kept, *done.dropped]
+
+        return self.place.rows(spec, [tuple(written)] if written else [], partial(each, make=make), shard_rows=1, fan=0)
+
+
+def _own_triple(seed: Seed) -> Rows:
+    if seed.concepts:
+        return [annotate.from_source(seed)]
+    why = "it brings no concepts, and the recipe has no `annotate`"
+    return [Dropped(id=seed.id, parents=(seed.id,), reason=Drop.BAD_ROW, detail=why, content=to_json(seed))]
+
+
+def _set_of(triple: Triple) -> ConceptSet:
+    return ConceptSet(id=triple.id, domain=triple.domain, concepts=triple.concepts, level=triple.level, prompt=triple.prompt)
+
+
+def _digest(rows: Sequence[Record]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(to_json(row).encode(errors="surrogatepass"))
+    return digest.hexdigest()[:32]

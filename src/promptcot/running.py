@@ -1,0 +1,202 @@
+"""Running a recipe in a folder: the verbs `run`, `demo` and those of the stages are thin shells over `run_recipe`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+
+from promptcot import __version__, report
+from promptcot.changes import Changes
+from promptcot.errors import Incomplete, UsageError
+from promptcot.executors import Draining, LocalWorkplace, Watch
+from promptcot.models import fingerprint
+from promptcot.pipeline import Session, active
+from promptcot.recipe import Recipe, load, validate
+from promptcot.report.data import ModelRow, Origin
+from promptcot.store import Run, StepSpec, read_json, write_json
+from promptcot.summary import Parts, report_data
+
+GRACE = 45
+"""Seconds that work in flight has after SIGTERM; what is not committed by then is done again on resume."""
+
+FUNNEL = ("seeds", "annotate", "synthesize/concept_sets", "problems", "synthesize/problems", "screen")
+"""Steps whose rows the report's funnel shows."""
+
+BANNERS = {
+    "demo": "This is the demo: a 135M model and a few dozen seeds. It shows that every step works on a real model; it writes fluent text, "
+    "solves little beyond one-step arithmetic, and most of its problems are not usable. Quality comes with a bigger base model."
+}
+
+
+def open_recipe(name: str, run: Path | None, overrides: Sequence[str], rows: int | None) -> tuple[Recipe, Run]:
+    """The recipe and its run folder, from a recipe's name or path, or from a run folder that holds one."""
+    if (Path(name) / "run.json").is_file():
+        if run is not None and run.resolve() != Path(name).resolve():
+            raise UsageError("a run folder and --run name different folders", where=name, remedy="leave out --run")
+        stored = Run.open(Path(name))
+        data: dict[str, Any] = dict(stored.recipe)
+        recipe, folder = validate(data, f"{name}/run.json"), Path(name)
+        if overrides:
+            recipe = _overridden(folder, data, overrides)
+    else:
+        recipe = load(name, overrides)
+        folder = run or Path("runs") / recipe.name
+    if rows is not None:
+        recipe = limited(recipe, rows)
+    return recipe, Run.create(folder, recipe.model_dump(mode="json", by_alias=True))
+
+
+def _overridden(folder: Path, data: dict[str, Any], overrides: Sequence[str]) -> Recipe:
+    temporary = folder / ".recipe.yaml"
+    temporary.write_text(yaml.safe_dump(data), encoding="utf-8")
+    try:
+        return load(temporary, overrides)
+    finally:
+        temporary.unlink()
+
+
+def limited(recipe: Recipe, rows: int) -> Recipe:
+    """The recipe with at most `rows` rows of every input and `rows` concept sets."""
+    lists = {
+        name: [given.model_copy(update={"rows": min(given.rows or rows, rows)}) for given in getattr(recipe.inputs, name)]
+        for name in type(recipe.inputs).model_fields
+    }
+    update: dict[str, Any] = {"inputs": recipe.inputs.model_copy(update=lists)}
+    if recipe.synthesize is not None:
+        update["synthesize"] = recipe.synthesize.model_copy(update={"concept_sets": min(recipe.synthesize.concept_sets, rows)})
+    return recipe.model_copy(update=update)
+
+
+def run_recipe(
+    recipe: Recipe,
+    run: Run,
+    *,
+    only: str | None = None,
+    until: str | None = None,
+    keep: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    watch: Watch | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Session:
+    """Run or resume a recipe's stages up to `until`, or `only` one whose predecessors are done. Returns the session.
+
+    Raises `Incomplete` after SIGTERM or Ctrl-C, with everything committed kept."""
+    stages = active(recipe)
+    for name in filter(None, (only, until)):
+        if name not in stages:
+            raise UsageError(f"this recipe has no stage `{name}`", where="--only/--until", remedy=f"stages here: {', '.join(stages)}")
+    changes = Changes(stages, redo, keep)
+    with run.writing(), _orderly_stop() as draining:
+        place = LocalWorkplace(run, watch=watch, draining=draining, confirm=_only(changes, only) if only else changes)
+        session = Session(recipe, place, say=say)
+        last = only or until or stages[-1]
+        for stage in stages[: stages.index(last) + 1]:
+            say(f"== {stage}")
+            if stage == "report":
+                write_report(session, run, recipe)
+            else:
+                session.do(stage)
+            _mark(run, stage)
+    return session
+
+
+def _only(changes: Changes, only: str) -> Callable[[StepSpec, Run], str]:
+    """Refuse to begin a step of another stage."""
+
+    def confirm(spec: StepSpec, run: Run) -> str:
+        key = changes(spec, run)
+        stage = spec.name.split("/")[0]
+        if stage != only and not (run.path / spec.name / key / "manifest.json").is_file():
+            raise UsageError(f"`{only}` needs `{spec.name}`, which is not done", where=str(run.path), remedy=f"run it --until {only}")
+        return key
+
+    return confirm
+
+
+def _mark(run: Run, stage: str) -> None:
+    path = run.path / "stages.json"
+    done = list(read_json(path).get("done", [])) if path.is_file() else []
+    if stage not in done:
+        write_json(path, {"done": [*done, stage]})
+
+
+@contextmanager
+def _orderly_stop() -> Iterator[Draining]:
+    """SIGTERM and Ctrl-C ask to drain: shards in flight are committed; what takes longer than `GRACE` seconds, or a second signal, is
+    given up and done again on resume."""
+    draining = Draining()
+    if threading.current_thread() is not threading.main_thread():
+        yield draining
+        return
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise Incomplete("stopped on request in the middle of a shard", remedy="run the same command again to resume")
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if draining.requested:
+            give_up(number, frame)
+        draining.request()
+        signal.signal(signal.SIGALRM, give_up)
+        signal.alarm(GRACE)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield draining
+    finally:
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def write_report(session: Session, run: Run, recipe: Recipe) -> Path:
+    """Write `report/index.html` from the run's finished stages; it is derived, so it is always written anew."""
+    parts = gather(session, run)
+    origin = Origin(version=__version__, command=command_of(recipe, run), recipe=yaml.safe_dump(dict(run.recipe), sort_keys=False))
+    data = report_data(recipe, parts, origin, BANNERS.get(recipe.name, ""))
+    return report.write(data, run.path / "report", seed=recipe.seed)
+
+
+def command_of(recipe: Recipe, run: Run) -> str:
+    """The command that repeats the run from the recipe printed in the report."""
+    return f"promptcot run {shlex.quote(recipe.name + '.yaml')} --run {shlex.quote(os.path.basename(run.path.resolve()))}"
+
+
+def gather(session: Session, run: Run) -> Parts:
+    """What the run's active stages have made."""
+    recipe, stages = session.recipe, active(session.recipe)
+    problems = session.problems if "synthesize" in stages or recipe.inputs.problems else None
+    screened = session.screened if "screen" in stages else None
+    manifests = [m for name in FUNNEL if (m := run.manifest(name))]
+    return Parts(
+        seeds=session.seeds.rows if "seeds" in stages else (),
+        triples=session.triples.rows if "annotate" in stages else (),
+        concept_sets=session.concept_sets.rows if "synthesize" in stages else (),
+        written=problems.rows if problems else (),
+        unparsed=problems.drops if problems else (),
+        kept=screened.rows if screened else problems.rows if problems else (),
+        screened_out=screened.drops if screened else (),
+        em=session.em if "em" in stages else None,
+        gates=session.gates if "cold_start" in stages else (),
+        manifests=manifests,
+        models=_models(session),
+    )
+
+
+def _models(session: Session) -> list[ModelRow]:
+    rows = []
+    for role in sorted(session.recipe.models):
+        spec = session.recipe.model(role)
+        rows.append(ModelRow(role=role, name=str(spec.path), revision=spec.revision or "", license=spec.license))
+    if "em" in active(session.recipe):
+        best = session.em.best
+        rows.append(ModelRow(role="generator, best round", name=str(best.generator.path), revision=fingerprint(best.generator.path)[:16]))
+    return rows
