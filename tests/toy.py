@@ -63,17 +63,17 @@ def tables(role: Role) -> dict[str, np.ndarray]:
     return TabularModel.load(role.path).tables
 
 
-def log_joint(role: Role) -> np.ndarray:
-    """log p(z,x|c) [C, X, Z] of a generator."""
+def joint(role: Role) -> np.ndarray:
+    """p(z,x|c) [C, X, Z] of a generator."""
     of = tables(role)
     x_given_cz = of["x_given_cz"] if "x_given_cz" in of else np.array([of["x_given_z"]] * 3)
-    return np.asarray(np.log(np.einsum("cz,czx->cxz", of["z_given_c"], x_given_cz)))
+    return np.asarray(np.einsum("cz,czx->cxz", of["z_given_c"], x_given_cz))
 
 
 def responsibilities(role: Role) -> np.ndarray:
     """The exact posterior p(z|c,x) [C, X, Z] of a generator."""
-    joint = np.exp(log_joint(role))
-    return np.asarray(joint / joint.sum(axis=-1, keepdims=True))
+    both = joint(role)
+    return np.asarray(both / both.sum(axis=-1, keepdims=True))
 
 
 def cell(triple: Triple) -> tuple[int, int]:
@@ -88,7 +88,7 @@ def setting(em: Em, *, exact: bool = False, seed: int = 0) -> Setting:
 
 def x_given_c(role: Role) -> np.ndarray:
     """p(x|c) [C, X] of a generator."""
-    return tables(role)["x_given_c"] if "x_given_c" in tables(role) else np.exp(log_joint(role)).sum(axis=-1)
+    return tables(role)["x_given_c"] if "x_given_c" in tables(role) else joint(role).sum(axis=-1)
 
 
 def log_likelihood(role: Role) -> float:

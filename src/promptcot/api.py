@@ -81,9 +81,12 @@ def preview(recipe: str | Path, *, n: int = 8, overrides: Sequence[str] = ()) ->
 
 
 def screen(file: str | Path, *, settings: Screen | None = None, seeds: str | Path | None = None, domain: str = "math") -> Screened:
-    """Screen the problems of a JSONL or parquet file, against human problems of another file where given."""
+    """Screen the problems of a JSONL or parquet file, against human problems of another file where given.
+
+    Rows that cannot be read are among the dropped ones."""
     settings = settings or Screen()
-    problems = read_problems([Input(path=str(file))], domain=domain, seed=0).rows
+    given = read_problems([Input(path=str(file))], domain=domain, seed=0)
     humans: Sequence[Problem] = read_problems([Input(path=str(seeds))], domain=domain, seed=0).rows if seeds else ()
     index = NgramIndex.of(settings.against, settings.ngram) if settings.against else None
-    return screening.screen(problems, humans, settings, index)
+    done = screening.screen(given.rows, humans, settings, index)
+    return Screened(done.kept, [*given.dropped, *done.dropped])

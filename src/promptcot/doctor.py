@@ -18,13 +18,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Check:
-    """One finding. `needed_for` says who misses it; `remedy` is a command (empty when `ok`)."""
+    """One finding. `needed_for` says who misses it; `remedy` is a command (empty when `ok`); the demo cannot do without `required` ones."""
 
     name: str
     ok: bool
     found: str
     needed_for: str
     remedy: str = ""
+    required: bool = True
 
 
 def checks() -> list[Check]:
@@ -52,21 +53,22 @@ def _python() -> Check:
 
 def _package(entry: tuple[str, str, str]) -> Check:
     name, extra, use = entry
+    required = extra == "models"
     remedy = f"python -m pip install 'promptcot[{extra}]'"
     if importlib.util.find_spec(name) is None:
-        return Check(name, False, "absent", use, remedy)
+        return Check(name, False, "absent", use, remedy, required)
     try:
-        return Check(name, True, importlib.metadata.version(name.replace("_", "-")), use)
+        return Check(name, True, importlib.metadata.version(name.replace("_", "-")), use, required=required)
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, True, "present", use)
+        return Check(name, True, "present", use, required=required)
 
 
 def _accelerator() -> Check:
     if importlib.util.find_spec("torch") is None:
-        return Check("accelerator", True, "unknown without torch", "speed")
+        return Check("accelerator", True, "unknown without torch", "speed", required=False)
     from promptcot.engines.devices import describe
 
-    return Check("accelerator", True, describe(), "speed")
+    return Check("accelerator", True, describe(), "speed", required=False)
 
 
 def _models() -> list[Check]:
@@ -86,4 +88,11 @@ def _disk() -> Check:
 
 def _browser() -> Check:
     found = shutil.which("chromium") or shutil.which("google-chrome") or ""
-    return Check("chromium", True, found or "absent", "the report's browser tests only")
+    return Check(
+        "chromium",
+        bool(found),
+        found or "absent",
+        "the report's browser tests",
+        "" if found else "apt-get install chromium",
+        required=False,
+    )

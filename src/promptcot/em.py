@@ -8,11 +8,12 @@ the 90 % interval of the difference lies wholly below 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from promptcot import estep, heldout, mstep
+from promptcot import estep, handover, heldout, mstep
 from promptcot.executors import Table, Workplace, each
 from promptcot.fitting import annotated_examples, fit_role
 from promptcot.health import Evidence, gain_of, summarize
@@ -45,6 +46,7 @@ class Trained:
     draws: tuple[Draw, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     selections: tuple[Selection, ...] = ()
+    log_q_gap: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def one_round(place: Workplace, number: int, start: Pair, current: Pair, first: 
     if em.rule is Rule.FIXED and first.selections:
         return replace(first, pair=replace(current, generator=fitted(base.generator, first.selections)))
     draws = estep.draw(place, f"{folder}/draws", current.posterior, train, em, round=number, seed=setting.seed, exact=setting.exact)
+    checked = handover.check(place, folder, current.posterior, draws, train, rows=0 if setting.exact else em.check)
+    draws = checked.draws
     candidates = estep.score(place, f"{folder}/candidates", current.generator, draws, train, em.reject)
     selections = _select(place, f"{folder}/selections", candidates, train, setting, number)
     frozen = em.rule is Rule.FIXED or em.freeze_posterior
@@ -108,7 +112,7 @@ def one_round(place: Workplace, number: int, start: Pair, current: Pair, first: 
     if em.rule is Rule.PAPER:
         selections += _greedy(place, f"{folder}/greedy", posterior, train, setting, number)
     generator = fitted(base.generator, selections)
-    return Trained(Pair(generator, posterior), tuple(draws.rows), tuple(candidates.rows), tuple(selections))
+    return Trained(Pair(generator, posterior), tuple(draws.rows), tuple(candidates.rows), tuple(selections), checked.gap)
 
 
 def _select(place: Workplace, name: str, candidates: Table[Candidate], train: Pool, setting: Setting, number: int) -> list[Selection]:
@@ -147,7 +151,7 @@ def _fit(place: Workplace, number: int, start: Role, selections: Sequence[Select
 def judge(place: Workplace, number: int, so_far: EmResult, trained: Trained, train: Pool, dev: Pool, setting: Setting) -> Round:
     """Compare a round with the best so far on dev problems, and store its health."""
     em, best, new = setting.em, so_far.best, trained.pair
-    evidence = Evidence(len(train.rows), trained.draws, trained.candidates, trained.selections, (), (), len(dev.rows))
+    evidence = Evidence(len(train.rows), trained.draws, trained.candidates, trained.selections, (), (), len(dev.rows), trained.log_q_gap)
     if dev.rows and em.rule is Rule.NO_RATIONALE:
         table = heldout.compare_exact(place, number, so_far.best_round, best.generator, new.generator, dev)
         evidence = replace(evidence, bound=table.rows)

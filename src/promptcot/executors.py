@@ -11,6 +11,7 @@ import json
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
+from promptcot.durable import canonical, disk_errors, full_disk, make_folder
 from promptcot.errors import Incomplete, UsageError
 from promptcot.records import Dropped, Record
-from promptcot.store import Manifest, Run, Step, StepSpec, canonical, disk_errors
+from promptcot.store import Manifest, Run, ShardEntry, Step, StepSpec
 from promptcot.tables import as_dict, from_table, to_table
 
 T = TypeVar("T")
@@ -164,10 +166,11 @@ class LocalWorkplace:
         step = self.run.step(spec)
         if key != spec.key:
             step.folder = self.run.path / spec.name / key
-        with disk_errors(step.folder):
-            step.folder.mkdir(parents=True, exist_ok=True)
+        if not step.folder.is_dir():
+            make_folder(step.folder)
         if key == spec.key:
-            self.run.point(spec.name, key)
+            self.run.point(spec)
+        step.verify()
         return step, step.manifest
 
     def rows(
@@ -177,7 +180,6 @@ class LocalWorkplace:
         step, manifest = self._settle(spec)
         if manifest is None:
             manifest = self._fill(_Collector(step, items, max(1, shard_rows), journal, fan), work)
-        step.verify()
         assert spec.record is not None
         return Table(step.table(), step.table("dropped"), manifest.digest, spec.record)
 
@@ -187,8 +189,11 @@ class LocalWorkplace:
         started = time.monotonic()
         open_shards = [i for i in range(collector.shards) if i not in done]
         filled = sum(len(collector.span(i)) for i in done)
+        for entry in done.values():
+            collector.check(entry)
         self.watch(Progress(step.spec.name, filled, total, 0.0))
-        for index, rows in work(self._feed(collector, open_shards)):
+        idle = self.draining.requested or not open_shards
+        for index, rows in () if idle else work(self._feed(collector, open_shards)):
             collector.add(index, rows)
             filled += 1
             self.watch(Progress(step.spec.name, filled + collector.recalled, total, time.monotonic() - started))
@@ -205,7 +210,10 @@ class LocalWorkplace:
         for shard in open_shards:
             if self.draining.requested:
                 return
-            yield from collector.open(shard)
+            for task in collector.open(shard):
+                if self.draining.requested and collector.journal:
+                    return
+                yield task
 
     def artifact(self, spec: StepSpec, make: Callable[[Path], tuple[str, Mapping[str, Any]]]) -> Artifact:
         """See `Workplace.artifact`. A folder appears whole or not at all."""
@@ -218,14 +226,10 @@ class LocalWorkplace:
             started = time.monotonic()
             with disk_errors(step.folder):
                 temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=step.folder))
-            digest, info = make(temporary)
+            with full_disk(temporary):
+                digest, info = make(temporary)
             manifest = step.publish_artifact(temporary, digest, time.monotonic() - started, info)
-        path = step.folder / "artifact"
-        if not path.is_dir():
-            raise UsageError(
-                "a finished step's folder is missing", where=str(path), remedy=f"run again with --redo {spec.name.split('/')[0]}"
-            )
-        return Artifact(path, manifest.digest, manifest.info)
+        return Artifact(step.folder / "artifact", manifest.digest, manifest.info)
 
 
 class _Collector(Generic[T]):
@@ -269,40 +273,55 @@ class _Collector(Generic[T]):
         rows = [row for index in self.span(shard) for row in answers[index]]
         dropped = [row for row in rows if isinstance(row, Dropped)]
         kept = [row for row in rows if not isinstance(row, Dropped)]
-        fan, span = self.fan, self.span(shard)
-        rows_in = len(rows) if fan is None else fan * len(span) if fan else sum(len(cast(Sized, self.items[i])) for i in span)
-        self.step.commit(shard, rows_in, kept, dropped, time.monotonic() - self.started[shard])
+        rows_in = self._rows_in(shard)
+        self.step.commit(shard, len(rows) if rows_in is None else rows_in, kept, dropped, time.monotonic() - self.started[shard])
         self._journal_path(shard).unlink(missing_ok=True)
         del self.answers[shard]
         self.committed += 1
+
+    def _rows_in(self, shard: int) -> int | None:
+        span = self.span(shard)
+        if self.fan is None:
+            return None
+        return self.fan * len(span) if self.fan else sum(len(cast(Sized, self.items[i])) for i in span)
+
+    def check(self, entry: ShardEntry) -> None:
+        """Raise `UsageError` for a committed shard that is not cut as this version cuts."""
+        if entry.index >= self.shards or self._rows_in(entry.index) not in (None, entry.rows_in):
+            raise UsageError(
+                f"shard {entry.index} of `{self.step.spec.name}` was cut in another size",
+                where=str(self.step.folder),
+                remedy="finish the run with the version that began it, or delete the folder to redo the step",
+            )
 
     def _journal_path(self, shard: int) -> Path:
         return self.step.folder / f"journal-{shard:05d}.jsonl"
 
     def _note(self, shard: int, index: int, rows: Rows) -> None:
-        line = canonical({"index": index, "rows": [[type(row).__name__, as_dict(row)] for row in rows]})
+        text = canonical([index, [[type(row).__name__, as_dict(row)] for row in rows]])
         path = self._journal_path(shard)
         with disk_errors(path), open(path, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(f"{zlib.crc32(text.encode()):08x} {text}\n")
 
     def _recall(self, shard: int) -> dict[int, Rows]:
-        """Answers of a killed process. A torn last line is cut off, since appending to it would lose the next one too."""
-        path, found, sound = self._journal_path(shard), cast(dict[int, Rows], {}), 0
+        """Answers of a killed process. A torn last line is cut off, since appending to it would lose the next one too; a damaged line
+        is passed over, and its item is worked on again."""
+        path, found = self._journal_path(shard), cast(dict[int, Rows], {})
         if not path.is_file():
             return found
-        classes: dict[str, type[Record]] = {"Dropped": Dropped}
-        if self.step.spec.record is not None:
-            classes[self.step.spec.record.__name__] = self.step.spec.record
         raw = path.read_bytes()
-        for line in raw.splitlines(keepends=True):
-            if not line.endswith(b"\n"):
-                break
-            sound += len(line)
-            entry = json.loads(line)
-            found[entry["index"]] = [_revive(classes[name], fields) for name, fields in entry["rows"]]
+        sound = raw.rfind(b"\n") + 1
+        for line in raw[:sound].splitlines():
+            check, _, text = line.partition(b" ")
+            if check == b"%08x" % zlib.crc32(text):
+                index, rows = json.loads(text)
+                found[index] = [_revive(self._class(name), fields) for name, fields in rows]
         with disk_errors(path), open(path, "r+b") as file:
             file.truncate(sound)
-        return found
+        return {index: found[index] for index in self.span(shard) if index in found}
+
+    def _class(self, name: str) -> type[Record]:
+        return Dropped if name == Dropped.__name__ or self.step.spec.record is None else self.step.spec.record
 
 
 def _revive(record: type[Record], fields: Mapping[str, Any]) -> Record:

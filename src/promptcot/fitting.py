@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from promptcot.durable import canonical
 from promptcot.engines.protocol import FitExample
 from promptcot.errors import UsageError
 from promptcot.executors import Progress, Workplace
@@ -17,7 +18,7 @@ from promptcot.recipe import Fit, Training
 from promptcot.records import Triple
 from promptcot.roles import Role
 from promptcot.segments import Segmenter
-from promptcot.store import StepSpec, canonical
+from promptcot.store import StepSpec
 from promptcot.training import Progress as StepDone
 from promptcot.training import fit
 

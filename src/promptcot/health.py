@@ -28,6 +28,7 @@ class Evidence:
     bound: Sequence[BoundRow]
     probe: Sequence[ProbeRow]
     held_out: int = 0
+    log_q_gap: float = math.nan
 
 
 def summarize(round: int, best_before: int, em: Em, evidence: Evidence) -> Health:
@@ -66,6 +67,7 @@ def summarize(round: int, best_before: int, em: Em, evidence: Evidence) -> Healt
         gain=_triplet(gain) if gain else (math.nan,) * 3,
         uses_rationale=_gap(e.probe, [row.other_rationale for row in e.probe]),
         uses_concepts=_gap(e.probe, [row.other_concepts for row in e.probe]),
+        log_q_gap=e.log_q_gap,
     )
 
 

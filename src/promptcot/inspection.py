@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from promptcot.durable import read_json
 from promptcot.errors import UsageError
 from promptcot.pipeline import STAGES, active
 from promptcot.recipe import Recipe, validate
-from promptcot.store import Run, ShardEntry, read_json
+from promptcot.records import Dropped
+from promptcot.store import Run, entries_in
+from promptcot.tables import schema_of
 
 SCHEMA = 1
 
@@ -40,7 +43,7 @@ def recipe_of(run: Run) -> Recipe:
 
 def steps(run: Run) -> list[StepStatus]:
     """Every step begun, in the order of the data."""
-    order = {name: place for place, name in enumerate((*STAGES[:4], "problems", *STAGES[4:]))}
+    order = {name: place for place, name in enumerate(STAGES)}
     names = sorted(run.steps(), key=lambda name: order.get(name.split("/")[0], len(order)))
     return [_step(run, name) for name in names]
 
@@ -50,7 +53,7 @@ def _step(run: Run, name: str) -> StepStatus:
     if manifest is not None:
         return StepStatus(name, "done", manifest.rows_in, manifest.rows_out, dict(manifest.dropped), manifest.seconds, kept)
     folder = run.path / name / (run.current(name) or "-")
-    entries = [ShardEntry(**read_json(path)) for path in sorted(folder.glob("shard-*.json"))]
+    entries = list(entries_in(folder).values())
     reasons: Counter[str] = Counter()
     for entry in entries:
         reasons.update(entry.dropped)
@@ -66,7 +69,8 @@ def status(run: Run) -> dict[str, Any]:
         below = [s for s in found if s.name.split("/")[0] == stage]
         tables = [s for s in below if s.rows_in]
         last = tables[-1] if tables else StepStatus(stage, "absent")
-        state = "absent" if not below else "done" if all(s.state == "done" for s in below) and _complete(run, stage) else "partial"
+        finished = _complete(run, stage) and all(s.state == "done" for s in below)
+        state = "done" if finished else "partial" if below else "absent"
         stages.append(
             {
                 "name": stage,
@@ -78,7 +82,7 @@ def status(run: Run) -> dict[str, Any]:
                 "steps": [s.__dict__ for s in below],
             }
         )
-    return {"schema": SCHEMA, "run": str(run.path), "stages": stages}
+    return {"schema": SCHEMA, "stages": stages}
 
 
 def _complete(run: Run, stage: str) -> bool:
@@ -93,6 +97,8 @@ def table(run: Run, name: str, *, dropped: bool = False) -> pa.Table:
     if match is None:
         raise UsageError(f"no step `{name}` in this run", where=str(run.path), remedy=f"steps here: {', '.join(names)}")
     files = _parts(run, match, "dropped" if dropped else "part")
+    if dropped and not files:
+        return schema_of(Dropped).empty_table()
     return pa.concat_tables([pq.read_table(path) for path in files]) if files else pa.table({})
 
 
@@ -112,32 +118,26 @@ class Found:
 
 def explain(run: Run, prefix: str) -> list[Found]:
     """The lineage of the row whose id starts with `prefix`, the row first, then its ancestors. Raises `UsageError`."""
-    rows = list(_all_rows(run))
-    hits = {found.row["id"] for found in rows if found.row["id"].startswith(prefix)}
+    files = [
+        (step.name, kind == "dropped", path) for step in steps(run) for kind in ("part", "dropped") for path in _parts(run, step.name, kind)
+    ]
+    hits = {row["id"] for *_, path in files for row in _where(path, pc.starts_with(pc.field("id"), prefix), ["id"])}
     if len(hits) != 1:
         some = ", ".join(sorted(hits)[:5])
         raise UsageError(f"{len(hits)} rows have an id that starts with `{prefix}`" + (f": {some}" if hits else ""), where=str(run.path))
-    by_id: dict[str, list[Found]] = {}
-    for found in rows:
-        by_id.setdefault(found.row["id"], []).append(found)
-    lineage, queue, seen = list[Found](), [hits.pop()], set[str]()
-    while queue:
-        key = queue.pop(0)
-        if key in seen:
-            continue
-        seen.add(key)
-        for found in by_id.get(key, []):
-            lineage.append(found)
-            queue += list(found.row.get("parents") or [])
+    lineage, generation, seen = list[Found](), hits, set[str]()
+    while generation:
+        seen |= generation
+        wanted = pc.field("id").isin(sorted(generation))
+        born = [Found(step, dropped, row) for step, dropped, path in files for row in _where(path, wanted)]
+        lineage += born
+        generation = {parent for found in born for parent in found.row["parents"]} - seen
     return lineage
 
 
-def _all_rows(run: Run) -> Iterator[Found]:
-    for name in [s.name for s in steps(run)]:
-        for kind in ("part", "dropped"):
-            for path in _parts(run, name, kind):
-                for row in pq.read_table(path).to_pylist():
-                    yield Found(name, kind == "dropped", row)
+def _where(path: Path, condition: pc.Expression, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(path, columns=columns, filters=condition).to_pylist()
+    return rows
 
 
 def shown(row: dict[str, Any]) -> str:

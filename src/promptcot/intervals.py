@@ -50,7 +50,8 @@ def ratio_of_sums(values: Sequence[float], sizes: Sequence[float], *, level: flo
     if len(v) < 2:
         return Estimate(value, -math.inf, math.inf, len(v), level)
     picks = np.random.default_rng(seed).integers(0, len(v), size=(draws, len(v)))
-    low, high = np.quantile(v[picks].sum(axis=1) / s[picks].sum(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    ratios = v[picks].sum(axis=1) / s[picks].sum(axis=1)
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")  # order statistics: -inf is a value too
     return Estimate(value, float(low), float(high), len(v), level)
 
 

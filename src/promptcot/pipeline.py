@@ -2,8 +2,9 @@
 
     seeds -> triples -> start (p0, q0) -> em (best p) -> problems -> screened -> report
 
-A stage is active when its section is in the recipe (or its rows are given in `inputs`). What is finished loads from the run
-folder, so a session is also how finished runs are read.
+A stage is active when its section is in the recipe. Rows given in `inputs` are a stage too (`seeds`, `problems`, `labels`, `attempts`;
+triples under `annotate`, concept sets under `synthesize`) and take the place of the one that would make them. What is finished loads
+from the run folder, so a session is also how finished runs are read.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ from promptcot.heldout import Pair
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split
 from promptcot.recipe import Recipe, Rule, Sample
-from promptcot.records import ConceptSet, Dropped, Problem, Record, Seed, Triple
+from promptcot.records import Attempt, ConceptSet, Dropped, Label, Problem, Record, Seed, Triple
 from promptcot.roles import Role, resolve
 from promptcot.seeds import Reading
 from promptcot.store import StepSpec
 from promptcot.tables import to_json
 from promptcot.triples import Pool, held_out, of_split
 
-STAGES = ("seeds", "annotate", "cold_start", "em", "synthesize", "screen", "report")
+STAGES = ("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "report")
+"""Every stage, in the order of the data."""
 SCHEMA = {"seeds": 1, "annotate": 1, "screen": 1}
 SHARD_ROWS = 2_000
 ANNOTATE_SHARD = 16
@@ -49,7 +51,10 @@ def active(recipe: Recipe) -> list[str]:
         "annotate": bool(given.seeds or given.triples),
         "cold_start": recipe.cold_start is not None,
         "em": recipe.em is not None,
-        "synthesize": recipe.synthesize is not None,
+        "synthesize": recipe.synthesize is not None and not given.problems,
+        "problems": bool(given.problems),
+        "labels": bool(given.labels),
+        "attempts": bool(given.attempts),
         "screen": recipe.screen is not None,
         "report": True,
     }
@@ -70,6 +75,9 @@ class Session:
             "cold_start": lambda: (self.start, self.gates),
             "em": lambda: self.em,
             "synthesize": lambda: self.problems,
+            "problems": lambda: self.problems,
+            "labels": lambda: self.labels,
+            "attempts": lambda: self.attempts,
             "screen": lambda: self.screened,
         }
         results[stage]()
@@ -217,6 +225,12 @@ class Session:
             return open_embedder(path), models.fingerprint(path)
         return WordingEmbedder.fit([t.problem for t in self.triples.rows]), f"wording:{self.triples.digest}"
 
+    @property
+    def human(self) -> Table[Any] | None:
+        """The human problems of the run, of every split, that no synthesized one may copy; None without any."""
+        given = self.recipe.inputs
+        return self.triples if given.triples else self.seeds if given.seeds else None
+
     def concept_use(self, names: Sequence[str] = ()) -> ConceptUse | None:
         """The rule whether a problem uses its concepts, learned from the training triples; None without any."""
         given = [t for t in self.train.rows if t.concepts] if self.recipe.inputs.seeds or self.recipe.inputs.triples else []
@@ -255,20 +269,34 @@ class Session:
         )
 
     @cached_property
+    def labels(self) -> Table[Label]:
+        """Labels given for problems."""
+        r = self.recipe
+        reading = seeds.read_labels(r.inputs.labels, domain=r.domain, seed=r.seed)
+        return self._given("labels", Label, reading, [i.model_dump() for i in r.inputs.labels])
+
+    @cached_property
+    def attempts(self) -> Table[Attempt]:
+        """Attempts given for problems."""
+        r = self.recipe
+        reading = seeds.read_attempts(r.inputs.attempts, domain=r.domain, seed=r.seed)
+        return self._given("attempts", Attempt, reading, [i.model_dump() for i in r.inputs.attempts])
+
+    @cached_property
     def screened(self) -> Table[Problem]:
         """The problems that pass the screens; the others with their reasons."""
         r = self.recipe
         if r.screen is None:
             raise UsageError("the recipe has no `screen`", where="screen")
-        written, human = self.problems.rows, (self.triples.rows if r.inputs.seeds or r.inputs.triples else [])
-        inputs = {"problems": self.problems.digest, "humans": self.triples.digest if human else ""}
+        written, human = self.problems.rows, self.human
+        inputs = {"problems": self.problems.digest, "humans": human.digest if human else ""}
         spec = StepSpec("screen", Problem, SCHEMA["screen"], r.screen.model_dump(mode="json"), inputs)
 
         def make(rows: tuple[Problem, ...]) -> Rows:
             index = NgramIndex.of(r.screen.against, r.screen.ngram) if r.screen and r.screen.against else None
             use = self.concept_use([c for p in rows for c in p.concepts])
             assert r.screen is not None
-            done = screening.screen(rows, human, r.screen, index, use)
+            done = screening.screen(rows, human.rows if human else [], r.screen, index, use)
             return [*done.kept, *done.dropped]
 
         return self.place.rows(spec, [tuple(written)] if written else [], partial(each, make=make), shard_rows=1, fan=0)

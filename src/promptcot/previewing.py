@@ -6,17 +6,23 @@ completion and what was parsed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from promptcot.engines.protocol import SampleRequest, Sampling, Tokens
+from promptcot.annotate import from_source
+from promptcot.engines.protocol import Ids, Sampler, SampleRequest, Sampling, Tokens
 from promptcot.outcomes import Drop
-from promptcot.recipe import Recipe
-from promptcot.records import Triple
+from promptcot.recipe import Recipe, Rule, Sample
+from promptcot.records import ConceptSet, Triple
 from promptcot.roles import Role, resolve
-from promptcot.seeds import read_seeds, read_triples
-from promptcot.segments import Segmenter
+from promptcot.seeds import read_concept_sets, read_seeds, read_triples
 from promptcot.templates import Generated
+
+BAR = " | "
+"""Between the prefix and the scored segments; it is no part of the text."""
+
+Row = TypeVar("Row", bound=Triple | ConceptSet)
 
 
 @dataclass(frozen=True)
@@ -34,52 +40,80 @@ class Preview:
 
 
 def preview_recipe(recipe: Recipe, n: int) -> Iterator[Preview]:
-    """`n` training triples under p and q, with the recipe's base weights."""
+    """`n` triples under p and q, with the recipe's base weights; without any, `n` given concept sets under p."""
     triples = _triples(recipe)[:n]
-    for name in ("generator", "posterior"):
-        if name in recipe.models:
-            yield from _preview_role(recipe, resolve(recipe, name), triples)
+    if "generator" in recipe.models:
+        sets = read_concept_sets(recipe.inputs.concept_sets, domain=recipe.domain, seed=recipe.seed).rows
+        yield from _generated(recipe, resolve(recipe, "generator"), triples or sets[:n])
+    if "posterior" in recipe.models and triples and _with_rationale(recipe):
+        yield from _explained(recipe, resolve(recipe, "posterior"), triples)
+
+
+def _with_rationale(recipe: Recipe) -> bool:
+    return recipe.em is None or recipe.em.rule is not Rule.NO_RATIONALE
 
 
 def _triples(recipe: Recipe) -> list[Triple]:
     if recipe.inputs.triples:
         return list(read_triples(recipe.inputs.triples, domain=recipe.domain, seed=recipe.seed).rows)
     found = read_seeds(recipe.inputs.seeds, domain=recipe.domain, seed=recipe.seed).rows
-    fields = ("id", "parents", "domain", "source", "license", "split", "family", "concepts", "rationale", "problem", "prompt")
-    return [Triple(level=s.level or "unrated", **{f: getattr(s, f) for f in fields}) for s in found if s.concepts]
+    return [from_source(seed) for seed in found if seed.concepts]
 
 
-def _preview_role(recipe: Recipe, role: Role, triples: list[Triple]) -> Iterator[Preview]:
-    stage = recipe.synthesize if role.name == "generator" else recipe.em
-    sampling = Sampling(stage.sample.temperature, stage.sample.top_p, stage.sample.max_tokens) if stage else Sampling(max_tokens=64)
+def _generated(recipe: Recipe, role: Role, rows: Sequence[Triple | ConceptSet]) -> Iterator[Preview]:
+    sample, with_rationale = recipe.synthesize.sample if recipe.synthesize else Sample(), _with_rationale(recipe)
     with role.open() as engine:
         segmenter = role.segmenter(engine)
-        known = {t.id: t for t in triples}
-        prefix_of = segmenter.generator_prefix if role.name == "generator" else segmenter.posterior_prefix
-        requests = [SampleRequest(t.id, prefix_of(t)) for t in triples]
-        for reply in engine.sample(requests, sampling, recipe.seed):
-            t, completion = known[reply.id], reply.completions[0]
-            tokens = _trained(role, segmenter, t)
-            if role.name == "generator":
-                parsed = role.template.parse_generated(completion.text)
-                outcome = f"problem: {parsed.problem}" if isinstance(parsed, Generated) else f"dropped: {parsed}"
-            else:
-                text = role.template.parse_rationale(completion.text)
-                outcome = f"dropped: {text}" if isinstance(text, Drop) else f"rationale: {text}"
-            decode = engine.tokenizer.decode
-            yield Preview(
-                role=role.name,
-                id=t.id,
-                prefix=decode(prefix_of(t)),
-                trained=" | ".join([decode(tokens.prefix), *(decode(s) for s in tokens.segments)]) if tokens else "",
-                tokens=(len(prefix_of(t)), sum(map(len, tokens.segments)) if tokens else 0),
-                completion=completion.text,
-                parsed=f"{outcome} ({completion.finish}, {completion.tokens} tokens, log p {completion.log_p:.1f})",
-            )
+
+        def trained(row: Triple | ConceptSet) -> Tokens | None:
+            if not isinstance(row, Triple) or (with_rationale and row.rationale is None):
+                return None
+            return segmenter.generator(row, segmenter.rationale(row.rationale) if with_rationale and row.rationale else None)
+
+        def outcome(text: str) -> str:
+            parsed = role.template.parse_generated(text, with_rationale=with_rationale)
+            return f"problem: {parsed.problem}" if isinstance(parsed, Generated) else f"dropped: {parsed}"
+
+        yield from _shown(role, engine, rows, segmenter.generator_prefix, trained, outcome, sample, recipe.seed)
 
 
-def _trained(role: Role, segmenter: Segmenter, triple: Triple) -> Tokens | None:
-    if triple.rationale is None:
-        return None
-    z = segmenter.rationale(triple.rationale)
-    return segmenter.generator(triple, z) if role.name == "generator" else segmenter.posterior(triple, z)
+def _explained(recipe: Recipe, role: Role, rows: Sequence[Triple]) -> Iterator[Preview]:
+    with role.open() as engine:
+        segmenter = role.segmenter(engine)
+
+        def trained(row: Triple) -> Tokens | None:
+            return segmenter.posterior(row, segmenter.rationale(row.rationale)) if row.rationale else None
+
+        def outcome(text: str) -> str:
+            parsed = role.template.parse_rationale(text)
+            return f"dropped: {parsed}" if isinstance(parsed, Drop) else f"rationale: {parsed}"
+
+        sample = recipe.em.sample if recipe.em else Sample()
+        yield from _shown(role, engine, rows, segmenter.posterior_prefix, trained, outcome, sample, recipe.seed)
+
+
+def _shown(
+    role: Role,
+    engine: Sampler,
+    rows: Sequence[Row],
+    prefix_of: Callable[[Row], Ids],
+    trained: Callable[[Row], Tokens | None],
+    outcome: Callable[[str], str],
+    sample: Sample,
+    seed: int,
+) -> Iterator[Preview]:
+    known = {row.id: row for row in rows}
+    decode = engine.tokenizer.decode
+    requests = [SampleRequest(row.id, prefix_of(row)) for row in rows]
+    for reply in engine.sample(requests, Sampling(sample.temperature, sample.top_p, sample.max_tokens), seed):
+        row, completion = known[reply.id], reply.completions[0]
+        tokens = trained(row)
+        yield Preview(
+            role=role.name,
+            id=row.id,
+            prefix=decode(prefix_of(row)),
+            trained=BAR.join([decode(tokens.prefix), *map(decode, tokens.segments)]) if tokens else "",
+            tokens=(len(prefix_of(row)), sum(map(len, tokens.segments)) if tokens else 0),
+            completion=completion.text,
+            parsed=f"{outcome(completion.text)} ({completion.finish}, {completion.tokens} tokens, log p {completion.log_p:.1f})",
+        )

@@ -7,7 +7,9 @@ one. A stage runs when its section is present. Field docstrings are the referenc
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -77,7 +79,7 @@ class EngineSpec(Strict):
     """How a model is run."""
 
     kind: Literal["transformers", "tabular", "scripted"] = "transformers"
-    """Which engine."""
+    """Which engine: a language model in the hub's format, exact tables (`tabular.json`), or canned replies (`script.json`)."""
     dtype: Literal["auto", "bf16", "fp32"] = "auto"
     """Number format of weights and activations; `auto` is bf16 on every device that computes in it."""
     device: str = "auto"
@@ -86,8 +88,14 @@ class EngineSpec(Strict):
     """Tokens in flight per forward pass when scoring, padding included."""
     batch_rows: int = Field(64, gt=0)
     """Sequences sampled side by side."""
-    script: str | None = None
-    """Replies of the `scripted` engine: a JSON file."""
+    shard_rows: int | None = Field(None, gt=0)
+    """Completions of `synthesize` that are committed together, and so what a kill can cost; batches form inside a shard. Default: 64 for
+    `transformers`, a minute or two of a laptop and too few for a fast accelerator, and 2048 for the engines that cost nothing."""
+
+    @property
+    def committed_rows(self) -> int:
+        """`shard_rows`, or its default."""
+        return self.shard_rows or (64 if self.kind == "transformers" else 2048)
 
 
 class Input(Strict):
@@ -121,7 +129,7 @@ class Input(Strict):
 
 
 class Inputs(Strict):
-    """Where the run starts. Rows of a later stage skip the earlier ones."""
+    """Where the run starts: rows given here take the place of the stage that would make them."""
 
     seeds: list[Input] = []
     """Human problems."""
@@ -130,7 +138,7 @@ class Inputs(Strict):
     concept_sets: list[Input] = []
     """Concepts and levels (or whole generator prompts) to synthesize from, instead of the sampler."""
     problems: list[Input] = []
-    """Problems of your own, to be screened and what follows."""
+    """Problems of your own, to be screened and what follows, instead of `synthesize`."""
     labels: list[Input] = []
     """Labels of your own."""
     attempts: list[Input] = []
@@ -259,6 +267,8 @@ class Em(Strict):
     """Which weights a round's fits start from."""
     bound: Bound = Bound()
     """The dev bound."""
+    check: int = Field(16, ge=0)
+    """Draws of each round whose log q is scored again, to see that sampler and scorer agree."""
     reject: Reject = Reject()
     """Weight 0 for leaky candidates."""
     length_normalized: bool = False
@@ -325,7 +335,7 @@ class Recipe(Strict):
     """All randomness derives from it."""
     domain: Literal["math", "code"] = "math"
     """Of rows that do not say."""
-    models: dict[str, ModelSpec]
+    models: dict[str, ModelSpec] = {}
     """By role: `base`, `generator`, `posterior`, `annotator`, `embedder`, ..."""
     engines: dict[str, EngineSpec] = {"default": EngineSpec()}
     """By name."""
@@ -373,10 +383,15 @@ def builtin_recipes() -> list[str]:
 
 def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe by path or shipped name, with `key.path=value` overrides. Raises `UsageError` with file, key and remedy."""
-    merged = _read(str(name), ())
+    return validate(overridden(_read(str(name), ()), overrides), str(name))
+
+
+def overridden(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A merged mapping with `key.path=value` overrides; `data` stays as it is. Raises `UsageError`."""
+    copy = deepcopy(dict(data))
     for text in overrides:
-        _override(merged, text)
-    return validate(merged, str(name))
+        _override(copy, text)
+    return copy
 
 
 def validate(data: Mapping[str, Any], where: str) -> Recipe:
@@ -428,28 +443,31 @@ def _override(data: dict[str, Any], text: str) -> None:
     key, eq, value = text.partition("=")
     if not eq or not key:
         raise UsageError(f"`{text}` is not key=value", where="--set", remedy="for example --set em.rounds=2")
-    node: Any = data
-    *path, last = key.split(".")
-    for part in path:
-        node = (
-            node[int(part)]
-            if isinstance(node, list) and part.isdigit() and int(part) < len(node)
-            else node.setdefault(part, {})
-            if isinstance(node, dict)
-            else None
-        )
-        if node is None:
-            raise UsageError(f"`{key}` does not lead anywhere: `{part}` is not a section", where="--set")
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UsageError(f"`{value}` is not YAML: {error}", where=f"--set {key}") from None
-    if isinstance(node, list) and last.isdigit() and int(last) < len(node):
-        node[int(last)] = parsed
-    elif isinstance(node, dict):
-        node[last] = parsed
-    else:
-        raise UsageError(f"`{key}` does not lead anywhere", where="--set")
+    *path, last = key.split(".")
+    node: Any = data
+    for part in path:
+        node = _enter(node, part, key)
+    node[last if isinstance(node, dict) else _place(node, last, key)] = parsed
+
+
+def _enter(node: Any, part: str, key: str) -> Any:
+    """The section or list below `node`; an absent section begins empty."""
+    found = node.get(part) if isinstance(node, dict) else node[_place(node, part, key)]
+    if found is None and isinstance(node, dict):
+        found = node[part] = {}
+    if not isinstance(found, dict | list):
+        raise UsageError(f"`{key}` does not lead anywhere: `{part}` is {found!r}, not a section", where="--set")
+    return found
+
+
+def _place(node: list[Any], part: str, key: str) -> int:
+    if not re.fullmatch("[0-9]+", part) or int(part) >= len(node):
+        raise UsageError(f"`{key}` does not lead anywhere: `{part}` stands for one of {len(node)} entries, counted from 0", where="--set")
+    return int(part)
 
 
 def _explain(error: Any) -> str:

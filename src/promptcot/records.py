@@ -10,6 +10,7 @@ Ids are 128 bits of sha256 over kind, sorted parent ids, draw and content, so th
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -185,7 +186,8 @@ class Health(Record):
     E-step, over `seeds` training triples of which `sat_out` had no usable candidate: `valid_share` and `leak_share` of draws,
     `distinct_share`, means of `ess`, `tau` (median), `rationale_tokens`, `log_p_problem`, `log_p_rationale` and `log_q` (nats a draw).
     Held out, over `dev` triples: `bound_best`, `bound_new`, `gain` at the largest of `ks`; `iwae_best` and `iwae_new` aligned with `ks`;
-    `uses_rationale`, `uses_concepts`: log p(x|z,c) minus the same under another triple's z, or c."""
+    `uses_rationale`, `uses_concepts`: log p(x|z,c) minus the same under another triple's z, or c.
+    `log_q_gap`: root mean square difference between sampled and scored log q, nats a draw (see `handover`)."""
 
     round: int
     best_before: int
@@ -212,6 +214,7 @@ class Health(Record):
     gain: tuple[float, ...]
     uses_rationale: tuple[float, ...]
     uses_concepts: tuple[float, ...]
+    log_q_gap: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,14 @@ import yaml
 
 from promptcot import __version__, report
 from promptcot.changes import Changes
+from promptcot.durable import read_json, write_json
 from promptcot.errors import Incomplete, UsageError
 from promptcot.executors import Draining, LocalWorkplace, Watch
 from promptcot.models import fingerprint
 from promptcot.pipeline import Session, active
-from promptcot.recipe import Recipe, load, validate
+from promptcot.recipe import Recipe, load, overridden, validate
 from promptcot.report.data import ModelRow, Origin
-from promptcot.store import Run, StepSpec, read_json, write_json
+from promptcot.store import Run, StepSpec
 from promptcot.summary import Parts, report_data
 
 GRACE = 45
@@ -42,26 +43,14 @@ def open_recipe(name: str, run: Path | None, overrides: Sequence[str], rows: int
     if (Path(name) / "run.json").is_file():
         if run is not None and run.resolve() != Path(name).resolve():
             raise UsageError("a run folder and --run name different folders", where=name, remedy="leave out --run")
-        stored = Run.open(Path(name))
-        data: dict[str, Any] = dict(stored.recipe)
-        recipe, folder = validate(data, f"{name}/run.json"), Path(name)
-        if overrides:
-            recipe = _overridden(folder, data, overrides)
+        folder = Path(name)
+        recipe = validate(overridden(Run.open(folder).recipe, overrides), f"{name}/run.json")
     else:
         recipe = load(name, overrides)
         folder = run or Path("runs") / recipe.name
     if rows is not None:
         recipe = limited(recipe, rows)
     return recipe, Run.create(folder, recipe.model_dump(mode="json", by_alias=True))
-
-
-def _overridden(folder: Path, data: dict[str, Any], overrides: Sequence[str]) -> Recipe:
-    temporary = folder / ".recipe.yaml"
-    temporary.write_text(yaml.safe_dump(data), encoding="utf-8")
-    try:
-        return load(temporary, overrides)
-    finally:
-        temporary.unlink()
 
 
 def limited(recipe: Recipe, rows: int) -> Recipe:
@@ -91,6 +80,8 @@ def run_recipe(
 
     Raises `Incomplete` after SIGTERM or Ctrl-C, with everything committed kept."""
     stages = active(recipe)
+    if only and until:
+        raise UsageError("--only and --until exclude each other", where="run", remedy="give one of them")
     for name in filter(None, (only, until)):
         if name not in stages:
             raise UsageError(f"this recipe has no stage `{name}`", where="--only/--until", remedy=f"stages here: {', '.join(stages)}")
@@ -101,11 +92,12 @@ def run_recipe(
         last = only or until or stages[-1]
         for stage in stages[: stages.index(last) + 1]:
             say(f"== {stage}")
+            _mark(run, stage, done=False)
             if stage == "report":
                 write_report(session, run, recipe)
             else:
                 session.do(stage)
-            _mark(run, stage)
+            _mark(run, stage, done=True)
     return session
 
 
@@ -122,11 +114,12 @@ def _only(changes: Changes, only: str) -> Callable[[StepSpec, Run], str]:
     return confirm
 
 
-def _mark(run: Run, stage: str) -> None:
+def _mark(run: Run, stage: str, *, done: bool) -> None:
+    """Note that a stage came to its end, or that it has begun anew: a stage of several steps may stand still between two of them."""
     path = run.path / "stages.json"
-    done = list(read_json(path).get("done", [])) if path.is_file() else []
-    if stage not in done:
-        write_json(path, {"done": [*done, stage]})
+    before = list(read_json(path).get("done", [])) if path.is_file() else []
+    if done != (stage in before):
+        write_json(path, {"done": [*before, stage] if done else [name for name in before if name != stage]})
 
 
 @contextmanager
@@ -172,8 +165,8 @@ def command_of(recipe: Recipe, run: Run) -> str:
 
 def gather(session: Session, run: Run) -> Parts:
     """What the run's active stages have made."""
-    recipe, stages = session.recipe, active(session.recipe)
-    problems = session.problems if "synthesize" in stages or recipe.inputs.problems else None
+    stages = active(session.recipe)
+    problems = session.problems if {"synthesize", "problems"} & set(stages) else None
     screened = session.screened if "screen" in stages else None
     manifests = [m for name in FUNNEL if (m := run.manifest(name))]
     return Parts(

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import socket
@@ -29,10 +28,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 
+from promptcot.durable import (
+    aside,
+    canonical,
+    disk_errors,
+    make_folder,
+    publish,
+    read_json,
+    remove_orphans,
+    sha256_of,
+    sync_tree,
+    write_json,
+)
 from promptcot.errors import UsageError
 from promptcot.records import Dropped, Record
 from promptcot.tables import read_parquet, write_parquet
@@ -91,56 +102,26 @@ class Manifest:
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
     info: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """An artifact's files with their sha256; a table's are in its shards' entries."""
 
 
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+T = TypeVar("T", Manifest, ShardEntry)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically and durably."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with disk_errors(path), open(temporary, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, sort_keys=True, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    publish(temporary, path)
-
-
-def publish(temporary: Path, final: Path) -> None:
-    """Rename a finished, synced file or folder into place and make the rename durable."""
-    with disk_errors(final):
-        os.replace(temporary, final)
-        sync_folder(final.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk."""
-    handle = os.open(folder, os.O_RDONLY)
+def load_entry(path: Path, cls: type[T], remedy: str) -> T:
+    """Read a manifest or a shard's entry. Raises `UsageError` naming a damaged file."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return cls(**read_json(path, remedy))
+    except TypeError as error:
+        raise UsageError(f"not a {cls.__name__}: {error}", where=str(path), remedy=remedy) from error
 
 
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn an operating-system error while writing `path` into one a person can act on."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"cannot write: {error.strerror or error}",
-            where=str(path),
-            remedy="free space or rights, then run again: what is committed is kept",
-        ) from error
+def entries_in(folder: Path) -> dict[int, ShardEntry]:
+    """The entries of a step folder's committed shards, by index."""
+    remedy = "delete it, and manifest.json beside it, to redo this shard alone"
+    entries = (load_entry(path, ShardEntry, remedy) for path in sorted(folder.glob("shard-*.json")))
+    return {entry.index: entry for entry in entries}
 
 
 class Step:
@@ -154,24 +135,33 @@ class Step:
     def manifest(self) -> Manifest | None:
         """The manifest of a finished step, else None."""
         path = self.folder / "manifest.json"
-        return Manifest(**read_json(path)) if path.is_file() else None
+        return load_entry(path, Manifest, "delete it: it is made anew from what is committed") if path.is_file() else None
 
     def committed(self) -> dict[int, ShardEntry]:
-        """Committed shards by index, each checked for the presence and size of its files."""
-        entries = (ShardEntry(**read_json(path)) for path in sorted(self.folder.glob("shard-*.json")))
-        return {entry.index: entry for entry in entries}
+        """Committed shards by index; `verify` checks their files."""
+        return entries_in(self.folder)
 
     def verify(self) -> None:
-        """Check every committed file against its hash. Raises `UsageError` naming the damaged file."""
-        for entry in self.committed().values():
-            for name, expected in entry.sha256.items():
-                path = self.folder / name
-                if not path.is_file() or sha256_of(path) != expected:
-                    raise UsageError(
-                        "a committed file is damaged or missing",
-                        where=str(path),
-                        remedy=f"delete {shard_name('shard', entry.index, 'json')} and manifest.json beside it to redo this shard alone",
-                    )
+        """Check every committed file against its hash. Raises `UsageError` naming the damaged or missing file."""
+        entries, manifest = self.committed(), self.manifest
+        for entry in entries.values():
+            redo = f"delete {shard_name('shard', entry.index, 'json')}, and manifest.json beside it, to redo this shard alone"
+            self._check(self.folder, entry.sha256, redo)
+        if manifest is not None:
+            self._check(self.folder / "artifact", manifest.files, f"delete {self.folder / 'manifest.json'} to redo this step")
+            missing = sorted(set(range(manifest.shards)) - entries.keys())
+            if missing:
+                raise UsageError(
+                    "the entry of a finished shard is missing",
+                    where=str(self.folder / shard_name("shard", missing[0], "json")),
+                    remedy="restore it, or delete manifest.json beside it to redo what is missing",
+                )
+
+    def _check(self, folder: Path, files: Mapping[str, str], remedy: str) -> None:
+        for name, expected in files.items():
+            path = folder / name
+            if not path.is_file() or sha256_of(path) != expected:
+                raise UsageError("a committed file is damaged or missing", where=str(path), remedy=remedy)
 
     def commit(self, index: int, rows_in: int, kept: Sequence[Record], dropped: Sequence[Dropped], seconds: float) -> None:
         """Commit one shard. Rows in must equal rows out plus drops. A shard already committed is left alone."""
@@ -192,7 +182,7 @@ class Step:
 
     def _write(self, name: str, rows: Sequence[Record], record: type[Record]) -> str:
         path = self.folder / name
-        temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
+        temporary = aside(path)
         with disk_errors(path):
             write_parquet(rows, record, temporary)
             with open(temporary, "rb") as file:
@@ -204,8 +194,7 @@ class Step:
     def finish(self, shards: int, info: Mapping[str, Any] | None = None) -> Manifest:
         """Write the manifest once all shards are committed; the step is then complete."""
         entries = self.committed()
-        missing = sorted(set(range(shards)) - entries.keys())
-        assert not missing, f"{self.spec.name}: shards {missing} are not committed"
+        assert entries.keys() == set(range(shards)), f"{self.spec.name}: {shards} shards wanted, committed are {sorted(entries)}"
         parts = {name: value for entry in entries.values() for name, value in entry.sha256.items() if name.startswith("part-")}
         reasons: Counter[str] = Counter()
         for entry in entries.values():
@@ -229,15 +218,13 @@ class Step:
     def publish_artifact(self, temporary: Path, digest: str, seconds: float, info: Mapping[str, Any]) -> Manifest:
         """Move a finished folder into place and write the manifest."""
         final = self.folder / "artifact"
-        for path in sorted(temporary.rglob("*")):
-            if path.is_file():
-                with disk_errors(path), open(path, "rb") as file:
-                    os.fsync(file.fileno())
+        sync_tree(temporary)
+        files = {str(path.relative_to(temporary)): sha256_of(path) for path in sorted(temporary.rglob("*")) if path.is_file()}
         if final.exists():
             shutil.rmtree(final)
         publish(temporary, final)
         manifest = Manifest(
-            self.spec.name, self.spec.key, digest, 0, 0, {}, round(seconds, 3), 0, self.spec.settings, self.spec.inputs, dict(info)
+            self.spec.name, self.spec.key, digest, 0, 0, {}, round(seconds, 3), 0, self.spec.settings, self.spec.inputs, dict(info), files
         )
         write_json(self.folder / "manifest.json", manifest.__dict__)
         return manifest
@@ -246,8 +233,9 @@ class Step:
         """The committed rows (`part`) or drops (`dropped`) as an Arrow table, in shard order."""
         record = Dropped if kind == "dropped" else self.spec.record
         assert record is not None
-        names = [shard_name(kind, index, "parquet") for index in sorted(self.committed())]
-        return read_parquet([self.folder / name for name in names if (self.folder / name).exists()], record)
+        entries = sorted(self.committed().items())
+        names = [name for index, entry in entries if (name := shard_name(kind, index, "parquet")) in entry.sha256]
+        return read_parquet([self.folder / name for name in names], record)
 
 
 def shard_name(kind: str, index: int, ending: str) -> str:
@@ -255,34 +243,23 @@ def shard_name(kind: str, index: int, ending: str) -> str:
     return f"{kind}-{index:05d}.{ending}"
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises `UsageError` naming a damaged file."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise UsageError(f"cannot read: {error}", where=str(path), remedy="restore the file, or delete it to redo this part") from error
-    if not isinstance(value, dict):
-        raise UsageError("not a JSON object", where=str(path))
-    return value
-
-
 class Run:
     """A run folder. `Run.create` or `Run.open`, then `with run.writing():` around all work."""
 
     def __init__(self, path: Path, recipe: Mapping[str, Any]) -> None:
         self.path, self.recipe = path, recipe
+        self._replaced: Mapping[str, Any] | None = None
 
     @classmethod
     def create(cls, path: Path, recipe: Mapping[str, Any]) -> Run:
-        """Open the run at `path`, making it or replacing its stored recipe."""
+        """The run at `path`, a new folder or one that holds a run. The recipe is stored once the lock is held."""
         if path.exists() and not path.is_dir():
             raise UsageError("the run folder is a file", where=str(path), remedy="choose another --run")
-        if path.is_dir() and any(path.iterdir()) and not (path / "run.json").is_file():
+        if (path / "run.json").is_file():
+            _stored(path)
+        elif path.is_dir() and any(path.iterdir()) and not (path / "lock").is_file():
             raise UsageError("the folder holds something that is not a run", where=str(path), remedy="choose an empty or new --run folder")
-        with disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
-        if not (path / "run.json").is_file() or read_json(path / "run.json").get("recipe") != recipe:
-            write_json(path / "run.json", {"format": FORMAT, "recipe": recipe})
+        make_folder(path)
         return cls(path, recipe)
 
     @classmethod
@@ -291,14 +268,11 @@ class Run:
         marker = path / "run.json"
         if not marker.is_file():
             raise UsageError("no run here", where=str(path), remedy="start one with `promptcot run RECIPE --run DIR`")
-        stored = read_json(marker)
-        if stored.get("format") != FORMAT:
-            raise UsageError(f"the run has format {stored.get('format')}, this version reads {FORMAT}", where=str(marker))
-        return cls(path, stored["recipe"])
+        return cls(path, _stored(path))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the run's lock. Raises `UsageError` when another process writes here."""
+        """Hold the run's lock, with the recipe stored. Raises `UsageError` when another process writes here."""
         with disk_errors(self.path / "lock"):
             handle = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - closed below, with the lock
         try:
@@ -311,12 +285,28 @@ class Run:
                     where=str(self.path),
                     remedy="wait for it, end it, or choose another --run",
                 ) from None
-            handle.truncate(0)
-            handle.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-            handle.flush()
+            with disk_errors(self.path / "lock"):
+                handle.truncate(0)
+                handle.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+                handle.flush()
+            remove_orphans(self.path)
+            self._store()
             yield
         finally:
             handle.close()
+
+    def _store(self) -> None:
+        """Store the recipe, remembering the one it takes the place of."""
+        before = _stored(self.path) if (self.path / "run.json").is_file() else None
+        if before != self.recipe:
+            self._replaced = before
+            write_json(self.path / "run.json", {"format": FORMAT, "recipe": self.recipe})
+
+    def put_back(self) -> None:
+        """Store the former recipe again: the new one was refused, and a resume must not meet it."""
+        if self._replaced is not None:
+            write_json(self.path / "run.json", {"format": FORMAT, "recipe": self._replaced})
+            self._replaced = None
 
     def step(self, spec: StepSpec) -> Step:
         """The step's folder under its key (not created until something is committed)."""
@@ -324,26 +314,46 @@ class Run:
 
     def current(self, name: str) -> str | None:
         """The key in use for a step, else None."""
-        path = self.path / name / "current.json"
-        return str(read_json(path)["key"]) if path.is_file() else None
-
-    def point(self, name: str, key: str, kept: Mapping[str, Any] | None = None) -> None:
-        """Make `key` the one in use for a step. `kept` records a result kept although the settings changed."""
-        if self.current(name) != key or kept:
-            write_json(self.path / name / "current.json", {"key": key, "kept": kept})
+        return cast(str | None, self.pointer(name).get("key"))
 
     def kept(self, name: str) -> dict[str, Any] | None:
         """What was kept on purpose for a step, else None."""
+        return cast(dict[str, Any] | None, self.pointer(name).get("kept"))
+
+    def pointer(self, name: str) -> dict[str, Any]:
+        """The `key` in use for a step, the `settings` and `inputs` it stands for, and what was `kept`; empty before the first start."""
         path = self.path / name / "current.json"
-        return read_json(path).get("kept") if path.is_file() else None
+        return read_json(path) if path.is_file() else {}
+
+    def point(self, spec: StepSpec) -> None:
+        """Make the spec's key the one in use."""
+        if self.current(spec.name) != spec.key or self.kept(spec.name):
+            self._point(spec.name, {"key": spec.key, "kept": None, "settings": spec.settings, "inputs": spec.inputs})
+
+    def keep(self, name: str, kept: Mapping[str, Any]) -> None:
+        """Record that a step's result is kept although its settings changed."""
+        self._point(name, {**self.pointer(name), "kept": kept})
+
+    def _point(self, name: str, pointer: Mapping[str, Any]) -> None:
+        make_folder(self.path / name)
+        write_json(self.path / name / "current.json", pointer)
 
     def manifest(self, name: str) -> Manifest | None:
         """The manifest of a step's current key, when it is complete."""
         key = self.current(name)
         path = self.path / name / (key or "-") / "manifest.json"
-        return Manifest(**read_json(path)) if path.is_file() else None
+        return load_entry(path, Manifest, "delete it: it is made anew from what is committed") if path.is_file() else None
 
     def steps(self) -> list[str]:
         """Names of all steps begun, in the order of their first start."""
         found = sorted(self.path.glob("**/current.json"), key=lambda p: (p.parent.stat().st_ctime_ns, str(p)))
         return [str(path.parent.relative_to(self.path)) for path in found]
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """The recipe in `run.json`. Raises `UsageError` when it is damaged or of another format."""
+    marker = path / "run.json"
+    stored = read_json(marker, "restore the file, or delete it and run the recipe again with --run: what is committed is kept")
+    if stored.get("format") != FORMAT or not isinstance(stored.get("recipe"), dict):
+        raise UsageError(f"the run has format {stored.get('format')}, this version reads {FORMAT}", where=str(marker))
+    return cast(dict[str, Any], stored["recipe"])

@@ -21,7 +21,6 @@ from promptcot.store import StepSpec
 from promptcot.tables import to_json
 
 SCHEMA = 1
-SHARD_ROWS = 64
 
 
 def concept_sets(
@@ -76,7 +75,7 @@ def problems(
 
             yield from ask(tasks, request, partial(engine.sample, sampling=sampling, seed=seed), rows)
 
-    return place.rows(spec, sets, work, shard_rows=max(1, SHARD_ROWS // passes), fan=passes)
+    return place.rows(spec, sets, work, shard_rows=max(1, generator.engine.committed_rows // passes), fan=passes)
 
 
 def to_problem(generator: Role, item: ConceptSet, c: Completion, *, with_rationale: bool = True) -> Problem | Dropped:

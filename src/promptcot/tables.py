@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from promptcot.errors import UsageError
 from promptcot.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -66,6 +67,13 @@ def write_parquet(rows: Sequence[Record], record: type[Record], path: Path) -> N
 
 
 def read_parquet(paths: Sequence[Path], record: type[Record]) -> pa.Table:
-    """Read and concatenate files, checking page checksums."""
-    tables = [pq.read_table(path, schema=schema_of(record), page_checksum_verification=True) for path in paths]
+    """Read and concatenate files, checking page checksums. Raises `UsageError` naming a damaged file."""
+    tables = [_read(path, schema_of(record)) for path in paths]
     return pa.concat_tables(tables) if tables else schema_of(record).empty_table()
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=schema, page_checksum_verification=True)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UsageError(f"cannot read: {error}", where=str(path), remedy="restore the file, or run again for how to redo it") from error

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from promptcot.engines.batching import pack
+from promptcot.engines.transformers import quiet_loading
 
 MAX_TOKENS = 256
 """What the model was trained on; the rest of a longer text is not seen."""
@@ -27,7 +28,9 @@ class MiniLMEmbedder:
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Load the encoder in `folder`, in fp32 on the CPU: it is small, and equal everywhere."""
-        model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True)
+        safe = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
+        with quiet_loading():
+            model = AutoModel.from_pretrained(folder, dtype=torch.float32, **safe)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         return cls(model.eval(), tokenizer)
 

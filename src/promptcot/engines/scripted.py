@@ -1,7 +1,8 @@
 """The scripted engine: canned replies, for tests, dry runs and measuring everything but a model.
 
-A script is JSON: `{"replies": [{"contains": "text of the prompt", "text": "reply"}, ...], "default": "reply"}`. The first entry whose
-`contains` occurs in the prompt answers; `{id}` and `{draw}` in a reply are filled in. One character is one token.
+A script is `script.json` in a model's folder: `{"replies": [{"contains": "text of the prompt", "text": "reply"}, ...], "default":
+"reply"}`. The first entry whose `contains` occurs in the prompt answers; `{id}` and `{draw}` in a reply are filled in. One character is
+one token.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class ScriptedEngine:
 
     @classmethod
     def open(cls, folder: Path, spec: EngineSpec) -> ScriptedEngine:
-        """Read the script named by the engine, else `script.json` in the model's folder."""
-        path = Path(spec.script) if spec.script else folder / "script.json"
+        """Read `script.json` in the model's folder. Raises `UsageError`."""
+        path = folder / "script.json"
         try:
             script = json.loads(path.read_text(encoding="utf-8"))
             return cls([(r["contains"], r["text"]) for r in script["replies"]], script["default"])

@@ -1,0 +1,65 @@
+"""Hand-over check: do sampler and scorer mean the same by log q?
+
+Importance weights compare log p, which is scored, with log q, which comes along with a draw. In fp32 the two paths agree to rounding; in
+bf16 they drift apart by noise that grows with length. So some draws of each round are scored again under the q that made them: the
+root mean square gap is kept, and where it exceeds `LIMIT` nats a draw, log q of every valid draw is taken from the scorer, whose
+rounding p shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from promptcot.executors import Rows, Table, Task, Workplace
+from promptcot.heldout import Asked, score_texts
+from promptcot.records import Draw, Triple
+from promptcot.roles import Role
+from promptcot.store import StepSpec
+from promptcot.triples import Pool
+
+SCHEMA = 1
+LIMIT = 0.3
+"""Largest root mean square gap, in nats a draw, that sampled log q are used with."""
+SHARD_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Draws with a log q that may be weighed, and the gap that was found (NaN: nothing to compare)."""
+
+    draws: Table[Draw]
+    gap: float
+
+
+def check(place: Workplace, folder: str, posterior: Role, draws: Table[Draw], pool: Pool, *, rows: int) -> Checked:
+    """Score `rows` valid draws again; all of them where the gap is too wide."""
+    triples = {t.id: t for t in pool.rows}
+    valid = [d for d in draws.rows if d.invalid is None]
+    probe = _spread(valid, rows)
+    found = _score(place, f"{folder}/log_q_check", posterior, probe, triples, draws.digest)
+    gap = float(np.sqrt(np.mean([(found[d.id] - d.log_q) ** 2 for d in probe]))) if probe else float("nan")
+    if not gap > LIMIT:
+        return Checked(draws, gap)
+    scored = _score(place, f"{folder}/log_q_scores", posterior, valid, triples, draws.digest)
+    corrected = [replace(d, log_q=scored[d.id]) if d.id in scored else d for d in draws.rows]
+    spec = StepSpec(f"{folder}/draws_rescored", Draw, SCHEMA, {"limit": LIMIT}, {"draws": draws.digest, "posterior": posterior.digest})
+    return Checked(place.rows(spec, corrected, _unchanged, shard_rows=SHARD_ROWS), gap)
+
+
+def _unchanged(tasks: Iterator[Task[Draw]]) -> Iterator[tuple[int, Rows]]:
+    for task in tasks:
+        yield task.index, [task.item]
+
+
+def _spread(draws: Sequence[Draw], rows: int) -> list[Draw]:
+    """`rows` of the draws, evenly spread over their order."""
+    places = np.linspace(0, len(draws) - 1, min(rows, len(draws))).round().astype(int)
+    return [draws[i] for i in np.unique(places)]
+
+
+def _score(place: Workplace, name: str, role: Role, draws: Sequence[Draw], triples: dict[str, Triple], source: str) -> dict[str, float]:
+    asked = [Asked(d.id, triples[d.parents[0]], d.ids) for d in draws]
+    return {key: row.log_p[0] for key, row in score_texts(place, name, role, asked, as_posterior=True, source=source).items()}
