@@ -80,6 +80,20 @@ def test_snis_gives_every_problem_a_rationale_of_its_own(tmp_path):
     assert all(s.triple == source_of(first, s) for s in first.selections)
 
 
+@pytest.mark.parametrize("init", ["previous", "cold_start"])
+def test_a_round_starts_from_the_weights_that_init_names(tmp_path, init):
+    """A fit leaves alone what it has no data for: round 2 never sees the cell (c0, x0)."""
+    start, place = toy.pair(tmp_path / "start"), MemoryWorkplace(tmp_path / "work")
+    setting, pool = toy.setting(Em(rounds=2, init=init, candidates=8, data="all")), toy.triples()
+    first = em.one_round(place, 1, start, start, em.Trained(start), pool, setting)
+    rest = Pool(tuple(t for t in pool.rows if toy.cell(t) != (0, 0)), "rest")
+    second = em.one_round(place, 2, start, first.pair, first, rest, setting)
+    kept = first.pair if init == "previous" else start
+    got, expected = (toy.tables(pair.posterior)["z_given_cx"][0, 0] for pair in (second.pair, kept))
+    assert got == pytest.approx(expected)
+    assert toy.tables(first.pair.posterior)["z_given_cx"][0, 0] != pytest.approx([0.5, 0.5])
+
+
 def test_rule_no_rationale_reaches_the_observed_shares_of_x_given_c(tmp_path):
     start = toy.pair(tmp_path / "start")
     alone = toy.role(tmp_path / "alone", "generator", x_given_c=np.full((3, 4), 0.25))
@@ -152,14 +166,14 @@ IN_FOLDER = toy.setting(Em(rounds=2, candidates=4, data="all", bound=Bound(k=[1,
 
 
 def in_folder(path, start, *, draining=None, watch=None):
-    pool = toy.triples()
+    pool = toy.triples(None)
     run = Run.create(path, {})
     with run.writing():
         return em.run(LocalWorkplace(run, draining=draining, watch=watch), start, pool, toy.renamed(pool, "dev"), IN_FOLDER)
 
 
 def in_memory(path, start):
-    pool = toy.triples()
+    pool = toy.triples(None)
     return em.run(MemoryWorkplace(path), start, pool, toy.renamed(pool, "dev"), IN_FOLDER)
 
 
@@ -181,7 +195,7 @@ def test_em_stopped_anywhere_goes_on_from_there(tmp_path):
     stops, result = 0, None
     while result is None:
         before = {n: t for n, t in touched(tmp_path / "run").items() if "shard-" in n or "artifact" in n} if stops else {}
-        draining, left = Draining(), iter([None] * 400)  # stop after so many reports of progress
+        draining, left = Draining(), iter([None] * 100)  # stop after so many reports of progress
         try:
             result = in_folder(
                 tmp_path / "run", start, draining=draining, watch=lambda _, d=draining, n=left: next(n, 0) == 0 and d.request()

@@ -140,8 +140,8 @@ def without_duplicates(candidates):
 
 
 def test_em_by_hand_is_em(tmp_path):
-    reached = by_hand(tmp_path, partial(tempered, ess=0), 5)
-    assert {t: reached[t - 1] for t in (1, 2, 5)} == pytest.approx({t: EXACT[Rule.SNIS, 8][t] for t in (1, 2, 5)}, abs=2e-6)
+    reached = by_hand(tmp_path, partial(tempered, ess=0), 2)
+    assert reached == pytest.approx([EXACT[Rule.SNIS, 8][t] for t in (1, 2)], abs=2e-6)
 
 
 def test_tempering_damps_the_first_step(tmp_path):

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from promptcot import estep, handover
+from promptcot.errors import UsageError
 from promptcot.executors import MemoryWorkplace, Table
-from promptcot.recipe import Em
+from promptcot.recipe import Em, EngineSpec
 from promptcot.records import Draw
 from promptcot.tables import to_table
+from promptcot.templates import TAGGED
 from tests import toy
 
 
@@ -46,3 +48,12 @@ def test_invalid_draws_are_not_scored(tmp_path):
     got = handover.check(place, "em/1", posterior, table, pool, rows=100).draws.rows
     assert all(after.log_q == before.log_q for before, after in zip(rows, got, strict=True) if before.invalid)
     assert all(after.log_q == pytest.approx(before.log_q - 1) for before, after in zip(rows, got, strict=True) if not before.invalid)
+
+
+def test_roles_that_write_a_rationale_in_other_tokens_are_refused(tmp_path):
+    pair = toy.pair(tmp_path / "start")
+    handover.require_shared_tokens(pair)
+    (pair.posterior.path / "script.json").write_text('{"replies": [], "default": "?"}')
+    other = replace(pair.posterior, template=TAGGED, engine=EngineSpec(kind="scripted"))
+    with pytest.raises(UsageError, match="do not share"):
+        handover.require_shared_tokens(replace(pair, posterior=other))

@@ -16,7 +16,7 @@ from promptcot.recipe import load
 from promptcot.running import open_recipe
 from promptcot.templates import TAGGED
 from tests import toy
-from tests.runs import PROBLEM, REPLY, concept_sets, jsonl, recipe, script
+from tests.runs import REPLY, concept_sets, jsonl, recipe, script
 
 SEED = {"problem": "A ferry carries 14 cars a trip. How many cars cross in 6 full trips?", "level": "AMC8", "license": "CC0-1.0"}
 PROBLEM_ID = "0123456789abcdef0123456789abcdef"
@@ -106,26 +106,24 @@ def test_from_triples_the_sampler_makes_concept_sets_but_never_held_out_ones(tmp
 
 
 def test_from_seeds_through_annotation_to_a_row_s_whole_lineage(tmp_path):
-    annotator = script(
-        tmp_path / "annotator", ("rationale", "<rationale>Loads repeat.</rationale>"), default="1. equal groups\n2. ferries\n3. trips"
-    )
+    concepts = '```python\n["equal groups", "ferries", "trips"]\n```'
+    annotator = script(tmp_path / "a", ("foundational concepts", concepts), ("Reconstruct", "Loads repeat, so trips multiply."), default="")
     seeds = [{"problem": f"Ferry {n} carries {n + 2} cars. How many cars cross in 6 trips?", "level": "AMC8"} for n in range(6)]
     path = recipe(
         tmp_path,
-        models={"generator": str(script(tmp_path / "m")), "annotator": str(annotator)},
-        inputs={"seeds": [{"path": str(jsonl(tmp_path / "s.jsonl", seeds)), "license": "CC0-1.0", "split": "train"}]},
-        annotate={"annotators": [{"model": "annotator"}], "concepts": 3},
+        models={"annotator": {"path": str(annotator), "license": "CC0-1.0"}},
+        inputs={"seeds": [{"path": str(jsonl(tmp_path / "s.jsonl", seeds)), "license": "CC0-1.0"}]},
+        annotate={"annotators": [{"model": "annotator", "sample": {"max_tokens": 4000}}], "concepts": 3},
         synthesize=None,
         screen=None,
     )
     run = promptcot.run(path, folder=tmp_path / "run")
-    table = run["annotate"].to_pylist()
-    dropped = [row for row in api.inspection.table(promptcot.store.Run.open(run.folder), "annotate", dropped=True).to_pylist()]
-    assert len(table) + len(dropped) == 6
-    row = (table or dropped)[0]
-    lineage = promptcot.explain(run.folder, row["id"][:16])
-    assert [found.step for found in lineage][-1] == "seeds"
-    assert lineage[-1].row["problem"].startswith("Ferry")
+    triples = run["annotate"].to_pylist()
+    assert len(triples) == 6
+    assert {(*t["concepts"], t["rationale"]) for t in triples} == {("equal groups", "ferries", "trips", "Loads repeat, so trips multiply.")}
+    triple, seed = promptcot.explain(run.folder, triples[0]["id"][:16])
+    assert (triple.step, seed.step) == ("annotate", "seeds")
+    assert seed.row["problem"] == triples[0]["problem"]
     assert balanced(run)
 
 
@@ -174,16 +172,7 @@ def tabular(folder: Path, **em) -> Path:
     toy.role(folder, "generator", **tables)
     toy.role(folder, "posterior", z_given_cx=np.full((3, 4, 2), 0.5))
     rows = [
-        {
-            "concepts": [f"c{c}"],
-            "level": "-",
-            "problem": f"x{x}",
-            "rationale": f"z{x % 2}",
-            "prompt": None,
-            "split": split,
-            "family": f"{split}{c}{x}",
-        }
-        for split in ("train", "dev")
+        {"concepts": [f"c{c}"], "level": "-", "problem": f"x{x}", "rationale": f"z{x % 2}", "split": ("train", "dev")[x // 2]}
         for c in range(3)
         for x in range(4)
     ]
@@ -252,10 +241,13 @@ def test_what_a_recipe_lacks_is_said(tmp_path):
         ran(tmp_path / "b", inputs={})
 
 
+@pytest.mark.slow
 def test_a_generator_that_cannot_keep_the_format_stops_before_em(tmp_path):
     from tests.engines.conftest import save_tiny_model
 
     model = save_tiny_model(tmp_path / "tiny")
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 2048}), encoding="utf-8")
     path = recipe(
         tmp_path,
         models={"generator": str(model), "posterior": str(model)},
@@ -272,9 +264,3 @@ def test_a_generator_that_cannot_keep_the_format_stops_before_em(tmp_path):
     assert "format_rate 0.0" in str(stopped.value)
     assert "it writes:" in str(stopped.value)
     assert not (tmp_path / "run" / "em").exists()
-
-
-def test_problem_text_is_filled_by_the_script(tmp_path):
-    (row, *_) = ran(tmp_path)["screen"].to_pylist()
-    assert row["problem"] == PROBLEM.replace("{id}", row["parents"][0]).replace("{draw}", "0")
-    assert json.loads(json.dumps(row)) == row

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptcot.durable import canonical, disk_errors, full_disk, read_json, remove_orphans, write_json
+from promptcot.durable import canonical, disk_errors, full_disk, read_json, remove_orphans, sha256_of, write_json
 from promptcot.errors import UsageError
 from promptcot.records import Dropped, Label, Seed
-from promptcot.store import Run, Step, StepSpec, sha256_of
+from promptcot.store import Run, Step, StepSpec
 from promptcot.tables import from_table
 
 SPEC = StepSpec("stage/step", Label, 1, {"a": {"b": 1}}, {"rows": "digest"})
@@ -77,7 +77,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(value=st.dictionaries(st.text().filter(lambda key: key != "check"), JSON))
 def test_json_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any]) -> None:
     path = tmp_path_factory.getbasetemp() / "value.json"

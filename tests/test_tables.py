@@ -19,7 +19,7 @@ from promptcot.records import Problem, Record, Seed
 from promptcot.tables import as_dict, from_table, read_parquet, schema_of, to_json, to_table, write_parquet
 
 RECORDS = [cls for cls in vars(records).values() if isinstance(cls, type) and issubclass(cls, Record)]
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=8, deadline=None)
 
 
 VALUES: dict[Any, st.SearchStrategy[Any]] = {
@@ -32,7 +32,7 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
 
 def values(hint: Any) -> st.SearchStrategy[Any]:
     if isinstance(hint, UnionType):
-        return st.one_of(st.none() if part is NoneType else values(part) for part in typing.get_args(hint))
+        return st.one_of(*(st.none() if part is NoneType else values(part) for part in typing.get_args(hint)))
     if typing.get_origin(hint) is tuple:
         return st.lists(VALUES[typing.get_args(hint)[0]], max_size=4).map(tuple)
     return VALUES[hint]
@@ -77,7 +77,7 @@ def test_a_row_as_json_holds_every_field(record: type[Record], data: st.DataObje
     for row in data.draw(rows_of(record)):
         line = to_json(row)
         assert "\n" not in line
-        back = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(line).items()}
+        back: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(line).items()}
         assert same_rows([record(**back)], [row])
 
 

@@ -16,8 +16,8 @@ def triple(name, family, split, *, problem=None, concepts=("c",)):
     )
 
 
-splits = st.sampled_from(list(Split))
-many = st.lists(st.tuples(st.sampled_from("abcde"), splits), max_size=30).map(
+splits = st.sampled_from([*Split, Split.DEV, Split.DEV])
+many = st.lists(st.tuples(st.sampled_from("abc"), splits), max_size=30).map(
     lambda rows: [triple(f"p{i}", family, split) for i, (family, split) in enumerate(rows)]
 )
 
@@ -45,6 +45,12 @@ def test_the_bound_takes_one_of_every_family_before_a_second_of_any(rows, count,
     random.shuffle(rows)
     assert held_out(rows, "d", count, seed) == pool
     assert held_out(rows, "d", count + 1, seed).rows[:count] == pool.rows
+
+
+def test_two_of_each_of_three_families_make_six():
+    rows = [triple(f"p{i}", f"f{i % 3}", Split.DEV) for i in range(12)]
+    for seed in range(5):
+        assert Counter(t.family for t in held_out(rows, "d", 6, seed).rows) == {"f0": 2, "f1": 2, "f2": 2}
 
 
 def test_a_problem_annotated_twice_counts_once_but_with_other_concepts_again():

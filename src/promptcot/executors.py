@@ -11,9 +11,9 @@ import json
 import shutil
 import tempfile
 import time
+import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -333,8 +333,9 @@ class MemoryWorkplace:
     """Runs steps without keeping them, for studies and tests. Artifacts go below `folder` (temporary when None)."""
 
     def __init__(self, folder: Path | None = None, watch: Watch | None = None) -> None:
-        self._temporary = tempfile.TemporaryDirectory() if folder is None else nullcontext(str(folder))
-        self.folder = Path(self._temporary.__enter__())
+        self.folder = Path(tempfile.mkdtemp()) if folder is None else folder
+        if folder is None:
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.watch: Watch = watch or (lambda progress: None)
 
     def rows(

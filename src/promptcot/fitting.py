@@ -11,7 +11,7 @@ from typing import Any
 
 from promptcot.durable import canonical
 from promptcot.engines.protocol import FitExample
-from promptcot.errors import UsageError
+from promptcot.errors import Stopped
 from promptcot.executors import Progress, Workplace
 from promptcot.models import fingerprint
 from promptcot.recipe import Fit, Training
@@ -45,9 +45,7 @@ def fit_role(
 ) -> Role:
     """Fit a role from its weights to the examples, as a step of its own; the role with its new weights."""
     if not examples:
-        raise UsageError(
-            f"nothing to fit `{start.name}` on", where=name, remedy="EM needs usable candidates, a cold start annotated triples"
-        )
+        raise Stopped(f"nothing to fit `{start.name}` on", where=name, remedy="EM needs usable candidates, a cold start annotated triples")
     facts = {"fit": settings.model_dump(exclude={"replay"}), "training": training.model_dump(), "seed": seed}
     spec = StepSpec(name, None, SCHEMA, facts, {"start": start.fingerprint, "examples": _digest(examples)})
 

@@ -67,7 +67,7 @@ def check(gates: Sequence[Gate], written: Sequence[Problem], dropped: Sequence[D
     if not failed:
         return
     facts = "; ".join(f"{g.name} {g.value} is {'below' if g.at_least else 'above'} {g.limit}" for g in failed)
-    samples = [json.loads(row.content).get("prompt", "") for row in dropped[:2]] + [p.problem for p in written[:3]]
+    samples = [json.loads(row.content).get("completion", "") for row in dropped[:2]] + [p.problem for p in written[:3]]
     shown = "\n".join(f"    | {' '.join(text.split())[:300]}" for text in samples)
     raise Stopped(
         f"the cold-started generator is not ready for EM: {facts}\n  it writes:\n{shown}",

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from promptcot.errors import UsageError
 from promptcot.executors import Rows, Table, Task, Workplace
-from promptcot.heldout import Asked, score_texts
+from promptcot.heldout import Asked, Pair, score_texts
 from promptcot.records import Draw, Triple
 from promptcot.roles import Role
 from promptcot.store import StepSpec
+from promptcot.templates import TAGGED
 from promptcot.triples import Pool
 
 SCHEMA = 1
@@ -32,6 +34,21 @@ class Checked:
 
     draws: Table[Draw]
     gap: float
+
+
+def require_shared_tokens(pair: Pair) -> None:
+    """Raise `UsageError` unless p and q write a rationale as the same token ids: a draw of q is scored and fitted by p as it is."""
+    written = []
+    for role in (pair.generator, pair.posterior):
+        with role.open() as engine:
+            sample = role.template.render_rationale("Seven boats, 3.5 km apart: $x^2$.") if role.template is TAGGED else ""
+            written.append((role.template, engine.tokenizer.encode(sample), engine.tokenizer.eos))
+    if written[0] != written[1]:
+        raise UsageError(
+            "generator and posterior do not share tokenizer and template",
+            where="models.generator, models.posterior",
+            remedy="EM hands token ids from q to p: use models of one family and one template",
+        )
 
 
 def check(place: Workplace, folder: str, posterior: Role, draws: Table[Draw], pool: Pool, *, rows: int) -> Checked:

@@ -10,12 +10,13 @@ from the run folder, so a session is also how finished runs are read.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from typing import Any
 
-from promptcot import annotate, em, gates, models, screening, seeds, synthesis
+from promptcot import annotate, em, gates, handover, models, screening, seeds, synthesis
 from promptcot.cold_start import cold_start
 from promptcot.concept_use import ConceptUse, WordingEmbedder
 from promptcot.contamination import NgramIndex
@@ -197,6 +198,8 @@ class Session:
         if r.em is None:
             raise UsageError("the recipe has no `em`", where="em")
         self.do("cold_start")
+        if self.with_rationale:
+            handover.require_shared_tokens(self.start)
         return em.run(self.place, self.start, self.train, self.dev, Setting(r.em, r.training, r.seed), watch=self._tell_round)
 
     def _tell_round(self, done: Round) -> None:
@@ -204,6 +207,9 @@ class Session:
         gain = (
             f"bound {done.gain} nats per token of x against round {h.best_before}: {done.gain.verdict}" if done.gain else "no dev problems"
         )
+        if not h.valid_share or math.isnan(h.valid_share[0]):
+            self.say(f"round {h.round} ({h.rule}): {gain}")
+            return
         self.say(
             f"round {h.round} ({h.rule}, K={h.candidates}): {gain}; ESS {h.ess:.1f}, tau {h.tau:.2f}, valid {h.valid_share[0]:.0%}, "
             f"leak {h.leak_share[0]:.0%}, {h.rationale_tokens:.0f} tokens a rationale, distinct {h.distinct_share:.0%}, "

@@ -91,7 +91,7 @@ class Draw(Record):
     tokenized again. `log_q` is the sum over `ids` and the end of sequence, in nats, under the distribution sampled from;
     `tokens` their number. `invalid` names why a draw cannot be used at all (unterminated, unparsable), else None.
     `group` and `mass` are 0 and 1 except in the exact-expectation mode of the tabular engine, where a group is one
-    outcome of the K draws and `mass` its probability times the seed's multiplicity."""
+    outcome of the K draws and `mass` its probability."""
 
     round: int
     draw: int

@@ -6,13 +6,13 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from promptcot.em import EmResult
 from promptcot.gates import Gate
 from promptcot.intervals import Estimate
 from promptcot.recipe import Recipe
-from promptcot.records import BoundRow, ConceptSet, Dropped, Health, Problem, Record, Seed, Triple
+from promptcot.records import ConceptSet, Dropped, Health, Problem, Record, Seed, Triple
 from promptcot.report import data as page
 from promptcot.store import Manifest
 
@@ -32,7 +32,6 @@ class Parts:
     kept: Sequence[Problem] = ()
     screened_out: Sequence[Dropped] = ()
     em: EmResult | None = None
-    bound_rows: Mapping[int, Sequence[BoundRow]] = field(default_factory=dict)
     gates: Sequence[Gate] = ()
     manifests: Sequence[Manifest] = ()
     models: Sequence[page.ModelRow] = ()
@@ -41,6 +40,7 @@ class Parts:
 def report_data(recipe: Recipe, parts: Parts, origin: page.Origin, banner: str) -> page.ReportData:
     """The whole page."""
     rows = problem_rows(parts)
+    steps = {m.step for m in parts.manifests}
     return page.ReportData(
         run_name=recipe.name,
         origin=origin,
@@ -49,8 +49,8 @@ def report_data(recipe: Recipe, parts: Parts, origin: page.Origin, banner: str) 
             train=sum(t.split == "train" for t in parts.triples) or None,
             triples=sum(t.rationale is not None for t in parts.triples) or None,
             concept_sets=len(parts.concept_sets) or None,
-            written=len(parts.written) + len(parts.unparsed),
-            kept=len(parts.kept),
+            written=len(parts.written) + len(parts.unparsed) if steps & {"problems", "synthesize/problems"} else None,
+            kept=len(parts.kept) if "screen" in steps else None,
         ),
         em=em_summary(recipe, parts),
         funnel=tuple(map(_funnel, parts.manifests)),
@@ -171,7 +171,7 @@ def problem_rows(parts: Parts) -> list[page.ProblemRow]:
             rows.append(problem_row(by_id[drop.id], sets, drop.reason, drop.detail))
     for drop in parts.unparsed:
         raw = json.loads(drop.content)
-        text = str(raw.get("prompt") or raw.get("problem") or "")
+        text = str(raw.get("completion") or raw.get("problem") or "")
         concepts = tuple(raw.get("concepts", ()))
         rows.append(
             page.ProblemRow(

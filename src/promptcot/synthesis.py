@@ -7,10 +7,10 @@ held out is aimed at.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 from promptcot.concepts import ConceptModel, sample_levels
+from promptcot.durable import canonical
 from promptcot.engines.protocol import Completion, Embedder, Sampled, SampleRequest, Sampling
 from promptcot.executors import Rows, Table, Task, Workplace, ask, each
 from promptcot.outcomes import Drop, Finish, Split
@@ -18,7 +18,6 @@ from promptcot.recipe import Sample, Synthesize
 from promptcot.records import ConceptSet, Dropped, Problem, Triple, content_hash, inherited, record_id
 from promptcot.roles import Role
 from promptcot.store import StepSpec
-from promptcot.tables import to_json
 
 SCHEMA = 1
 
@@ -85,9 +84,9 @@ def to_problem(generator: Role, item: ConceptSet, c: Completion, *, with_rationa
         parsed = Drop.TRUNCATED
     identity = record_id("problem", (item.id,), c.draw, c.text)
     if isinstance(parsed, Drop):
-        raw = replace(item, id=identity, prompt=c.text)
+        raw = canonical({"concepts": item.concepts, "level": item.level, "completion": c.text})
         detail = f"concept set {item.id}, draw {c.draw}: {c.tokens} tokens"
-        return Dropped(id=identity, parents=(item.id,), reason=parsed, detail=detail, content=to_json(raw), **inherited(item))
+        return Dropped(id=identity, parents=(item.id,), reason=parsed, detail=detail, content=raw, **inherited(item))
     return Problem(
         id=identity,
         parents=(item.id,),

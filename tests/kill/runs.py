@@ -19,36 +19,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from promptcot.durable import CHECK
+
 REPOSITORY = Path(__file__).parents[2]
 SETS = 130
-WORDS = [
-    "apples",
-    "boxes",
-    "crates",
-    "drums",
-    "eggs",
-    "figs",
-    "gears",
-    "hats",
-    "inks",
-    "jars",
-    "kites",
-    "lamps",
-    "maps",
-    "nets",
-    "oars",
-    "pens",
-    "quilts",
-    "ropes",
-    "socks",
-    "tents",
-    "urns",
-    "vans",
-]
+WORDS = ("apples", "boxes", "crates", "drums", "eggs", "figs", "gears", "hats", "inks", "jars", "kites", "lamps", "maps", "nets", "pens")
 
 
 def write_recipe(folder: Path) -> Path:
-    """A recipe that synthesizes from given concept sets with the scripted engine, in three shards, and screens; its path.
+    """A recipe that synthesizes from given concept sets with the scripted engine, in two shards, and screens; its path.
 
     The script writes problems that parse, some that do not, and some that the screen drops."""
     (folder / "writer").mkdir(parents=True)
@@ -61,7 +40,7 @@ def write_recipe(folder: Path) -> Path:
         "schema": 1,
         "name": "killed",
         "models": {"generator": str(folder / "writer")},
-        "engines": {"default": {"kind": "scripted", "shard_rows": 64}},
+        "engines": {"default": {"kind": "scripted", "shard_rows": 70}},
         "inputs": {"concept_sets": [str(folder / "sets.jsonl")]},
         "synthesize": {"sample": {"temperature": 0.8, "max_tokens": 2000}},
         "screen": {},
@@ -197,10 +176,15 @@ def content(run: Path) -> dict[str, Any]:
             continue
         if path.suffix == ".json" and "artifact" not in path.parts:
             value = json.loads(path.read_text())
-            found[name] = {key: value[key] for key in value if key not in ("seconds", "check")}
+            found[name] = {key: value[key] for key in value if key != "seconds" and not _is_check(key)}
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
+
+
+def _is_check(key: str) -> bool:
+    """The checksum's key, also with one byte flipped: the file is then as good as without a checksum."""
+    return len(key) == len(CHECK) and sum(a != b for a, b in zip(key, CHECK, strict=True)) <= 1
 
 
 def rows(run: Path) -> dict[str, list[dict[str, Any]]]:

@@ -151,7 +151,7 @@ def test_a_killed_process_leaves_no_lock_behind(place: Place, run: Path) -> None
     [
         pytest.param("synthesize/concept_sets", 0, 0, marks=pytest.mark.slow),
         ("synthesize/problems", 10, 2),
-        pytest.param("screen", 0, 4, marks=pytest.mark.slow),
+        pytest.param("screen", 0, 3, marks=pytest.mark.slow),
     ],
 )
 def test_sigterm_drains_and_the_run_resumes(place: Place, run: Path, step: str, done: int, shards: int) -> None:
@@ -302,7 +302,7 @@ def test_keep_keeps_the_result_records_it_and_need_not_be_said_again(place: Plac
 
 
 def test_a_changed_recipe_in_the_middle_of_a_step_is_refused_too(place: Place, run: Path) -> None:
-    with held("synthesize/problems", 70, *verb(place, run)) as process:
+    with held("synthesize/problems", 80, *verb(place, run)) as process:
         process.kill()
     make_costly(run)
     ended = cli(place, run, *WARMER)
