@@ -1,5 +1,8 @@
 """Gates stop a run for gross faults alone, and show what was written."""
 
+import json
+from typing import Any
+
 import pytest
 
 from promptcot.concept_use import ConceptUse
@@ -7,8 +10,7 @@ from promptcot.errors import Stopped
 from promptcot.gates import check, measure
 from promptcot.outcomes import Drop
 from promptcot.recipe import Gates
-from promptcot.records import ConceptSet, Dropped, Problem, Triple, content_hash
-from promptcot.tables import to_json
+from promptcot.records import Dropped, Problem, Triple, content_hash
 
 TOPICS = {
     "tides": "The sea at the harbor rises and falls with the tides. How high does it stand {n} hours after noon?",
@@ -23,12 +25,12 @@ TRAIN = [
 
 
 def written(*texts: str, concepts: tuple[str, ...] = ("tides",)) -> list[Problem]:
-    common = {"level": "AMC8", "rationale": "z", "draw": 0, "tokens": 9, "log_p": -9.0}
+    common: dict[str, Any] = {"level": "AMC8", "rationale": "z", "draw": 0, "tokens": 9, "log_p": -9.0}
     return [Problem(id=f"p{n}", concepts=concepts, problem=text, content_hash=content_hash(text), **common) for n, text in enumerate(texts)]
 
 
 def unparsed(count: int) -> list[Dropped]:
-    raw = to_json(ConceptSet(id="c", concepts=("tides",), level="AMC8", prompt="I like trains."))
+    raw = json.dumps({"concepts": ["tides"], "level": "AMC8", "completion": "I like trains."})
     return [Dropped(id=f"d{n}", reason=Drop.UNPARSABLE, detail="", content=raw) for n in range(count)]
 
 

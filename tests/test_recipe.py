@@ -1,5 +1,7 @@
 """The recipe: strict keys, merging, overrides, and errors that lead to the key."""
 
+from typing import Any
+
 import pytest
 import yaml
 from hypothesis import given
@@ -72,7 +74,7 @@ def leaves(model=Recipe, path=()):
 def test_a_letter_too_much_is_always_found_and_named(path):
     """Whatever else the section lacks, the typo is reported with the key that was meant."""
     *above, last = path
-    data = 1
+    data: Any = 1
     for part in (f"{last}q", *reversed(above)):
         data = [data] if part == "0" else {part: data}
     with pytest.raises(UsageError) as refused:

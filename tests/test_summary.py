@@ -32,8 +32,8 @@ def drop(row: Problem, reason: Drop = Drop.NO_TASK) -> Dropped:
 
 
 def unparsed(text: str) -> Dropped:
-    raw = replace(SET, id="9" * 32, prompt=text)
-    return Dropped(id=raw.id, parents=(SET.id,), reason=Drop.UNPARSABLE, detail="3 tokens", content=to_json(raw))
+    raw = json.dumps({"concepts": SET.concepts, "level": SET.level, "completion": text})
+    return Dropped(id="9" * 32, parents=(SET.id,), reason=Drop.UNPARSABLE, detail="3 tokens", content=raw)
 
 
 def test_every_completion_is_a_row_kept_ones_first():
@@ -49,8 +49,7 @@ def test_every_completion_is_a_row_kept_ones_first():
 
 
 def test_rows_beyond_what_a_page_holds_are_counted():
-    rows = [problem(f"{n:04x}"[-4:]) for n in range(3)]
-    many = [replace(rows[0], id=f"{n:032x}") for n in range(SHOWN + 2)]
+    many = [replace(problem("a"), id=f"{n:032x}") for n in range(SHOWN + 2)]
     data = report_data(load("demo"), Parts(written=many, kept=many), ORIGIN, "")
     assert len(data.problems) == SHOWN
     assert data.problems_left_out == 2

@@ -11,6 +11,10 @@ EVERY = 10.0
 """Seconds between lines of one step where stderr is no terminal."""
 
 
+KNOWN = 0.05
+"""Share of a step that is done before the rest is estimated: the first answers of a batch come late."""
+
+
 class ProgressPrinter:
     """Prints a step's progress with the time it still needs. Call it with each `Progress`."""
 
@@ -37,7 +41,8 @@ def line(progress: Progress) -> str:
     note = f"  {progress.note}" if progress.note else ""
     if progress.done >= progress.total:
         return f"  {progress.step:<28} {share:>11}  done in {clock(progress.seconds)}{note}"
-    left = progress.seconds / progress.done * (progress.total - progress.done) if progress.done and progress.seconds else None
+    told = progress.seconds > 0 and progress.done >= KNOWN * progress.total
+    left = progress.seconds / progress.done * (progress.total - progress.done) if told else None
     return f"  {progress.step:<28} {share:>11}  {clock(progress.seconds)}" + (f"  ETA {clock(left)}" if left is not None else "") + note
 
 

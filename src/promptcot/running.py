@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from promptcot import __version__, report
-from promptcot.changes import Changes
+from promptcot.changes import Changes, spent
 from promptcot.durable import read_json, write_json
 from promptcot.errors import Incomplete, UsageError
 from promptcot.executors import Draining, LocalWorkplace, Watch
@@ -181,6 +181,7 @@ def gather(session: Session, run: Run) -> Parts:
         gates=session.gates if "cold_start" in stages else (),
         manifests=manifests,
         models=_models(session),
+        seconds=sum(spent(run, name) for name in run.steps()),
     )
 
 

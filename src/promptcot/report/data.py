@@ -73,6 +73,8 @@ class Facts:
     """Completions of p for them."""
     kept: int | None = None
     """Problems that passed every screen."""
+    seconds: float | None = None
+    """Work of all steps, the fits included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

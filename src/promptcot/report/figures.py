@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from promptcot.report import wording
+import promptcot.report.wording as wording
 from promptcot.report.data import SHARE, Estimate, FunnelStage
 from promptcot.report.wording import Metric
 

@@ -27,7 +27,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from promptcot.report import figures, wording
+import promptcot.report.figures as figures
+import promptcot.report.wording as wording
 from promptcot.report.data import SHARE, Change, ProblemRow, ReportData, RoundHealth
 
 SCHEMA = 1
@@ -161,5 +162,5 @@ def _tiles(data: ReportData) -> list[tuple[str, str, str]]:
         ("Kept", facts.kept, f"of {wording.count(facts.written)} written" if facts.written is not None else "passed every screen"),
     )
     tiles = [(label, wording.count(n), remark) for label, n, remark in counts if n is not None]
-    seconds = [stage.seconds for stage in data.funnel if stage.seconds is not None]
-    return [*tiles, ("Work", wording.duration(sum(seconds)), f"over {wording.counted(len(seconds), 'stages')}")] if seconds else tiles
+    seconds = data.facts.seconds
+    return tiles if seconds is None else [*tiles, ("Work", wording.duration(seconds), "all steps, the fits included")]

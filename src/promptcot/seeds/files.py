@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import promptcot.seeds.champ as champ
 from promptcot.errors import UsageError
-from promptcot.seeds import champ
 from promptcot.seeds.rows import Raw, shortened
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")

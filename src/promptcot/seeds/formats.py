@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import promptcot.seeds.champ as champ
 from promptcot.errors import UsageError
 from promptcot.outcomes import Drop
-from promptcot.seeds import champ
 from promptcot.seeds.rows import BadRow, Raw, Row, encodable, named
 from promptcot.templates import TAGGED
 

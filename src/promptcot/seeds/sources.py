@@ -11,11 +11,11 @@ from urllib.parse import parse_qsl
 
 import yaml
 
+import promptcot.seeds.champ as champ
 from promptcot import starter
 from promptcot.errors import MissingHere, UsageError
 from promptcot.outside import locate
 from promptcot.recipe import Input
-from promptcot.seeds import champ
 from promptcot.seeds.files import read_path
 from promptcot.seeds.rows import Raw
 
