@@ -159,3 +159,22 @@ def test_the_steps_of_a_kept_stage_feed_what_follows_unchanged(run: Run) -> None
     changed, other_key = work(3, Changes(STAGES))
     assert changed.rows == [label(3)]
     assert other_key != key
+
+
+def test_a_redo_that_was_allowed_is_not_refused_in_its_middle_by_its_own_work(run: Run) -> None:
+    for name in ("second/one", "second/two"):
+        finish(run, spec(name, {"lr": 1}), SMALL / 3)
+    changes = Changes(STAGES)
+    first = spec("second/one", {"lr": 2})
+    assert changes(first, run) == first.key
+    finish(run, first, HOURS)
+    other = spec("second/two", {"lr": 2})
+    assert changes(other, run) == other.key
+
+
+def test_redo_overrules_what_was_kept_before(run: Run) -> None:
+    old, new = spec("second/fit", {"lr": 1}), spec("second/fit", {"lr": 2})
+    finish(run, old)
+    assert Changes(STAGES, keep=["second"])(new, run) == old.key
+    assert Changes(STAGES)(new, run) == old.key
+    assert Changes(STAGES, redo=["second"])(new, run) == new.key

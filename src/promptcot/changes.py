@@ -39,7 +39,7 @@ class Changes:
         if (run.path / spec.name / spec.key / "manifest.json").is_file():
             return spec.key
         kept = run.kept(spec.name)
-        if kept is not None and kept["wanted"] == spec.key:
+        if kept is not None and kept["wanted"] == spec.key and stage not in self.redo:
             return current
         changed = list(differences(run.pointer(spec.name), spec))
         finished = run.manifest(spec.name) is not None
@@ -48,6 +48,7 @@ class Changes:
             return current
         at_stake = self._seconds(run, stage)
         if stage in self.redo or at_stake <= SMALL:
+            self.redo |= self._from(stage)  # allowed once, allowed to its end: the new work must not count against itself
             return spec.key
         run.put_back()
         keep = f"--keep {stage} keeps it" if finished else "with its former settings it goes on where it stopped"
@@ -58,8 +59,12 @@ class Changes:
         )
 
     def _seconds(self, run: Run, stage: str) -> float:
-        later = self.stages[self.stages.index(stage) :] if stage in self.stages else (stage,)
+        later = self._from(stage)
         return sum(spent(run, name) for name in run.steps() if name.split("/")[0] in later)
+
+    def _from(self, stage: str) -> frozenset[str]:
+        """A stage and those after it."""
+        return frozenset(self.stages[self.stages.index(stage) :] if stage in self.stages else (stage,))
 
 
 def spent(run: Run, name: str) -> float:
