@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from promptcot import mstep
 from promptcot.cold_start import cold_start
 from promptcot.engines.tabular import TabularModel
-from promptcot.errors import UsageError
+from promptcot.errors import Stopped
 from promptcot.executors import MemoryWorkplace
 from promptcot.fitting import annotated_examples, fit_role
 from promptcot.recipe import ColdStart, Fit, Training
@@ -137,6 +137,6 @@ def test_a_cold_start_without_rationales_fits_p_of_x_alone_to_all_rows(tmp_path)
 
 def test_a_fit_on_nothing_is_refused(tmp_path):
     start = toy.pair(tmp_path / "start")
-    with pytest.raises(UsageError, match="nothing to fit `generator` on"):
+    with pytest.raises(Stopped, match="nothing to fit `generator` on"):
         fit_role(MemoryWorkplace(tmp_path), "em/1/generator", start.generator, [], Fit(), Training(), seed=0)
     assert TabularModel.load(start.generator.path).kind == "generator"
