@@ -420,6 +420,6 @@ def test_the_stored_recipe_has_every_key(finished):
     stored = json.loads((finished / "run.json").read_text(encoding="utf-8"))["recipe"]
     again = finished.parent / "again.yaml"
     again.write_text(yaml.safe_dump(stored), encoding="utf-8")
-    from promptcot.recipe import load
+    from promptcot.recipes import load
 
     assert load(again).model_dump(mode="json", by_alias=True) == stored

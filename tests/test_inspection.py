@@ -9,7 +9,7 @@ from promptcot import inspection
 from promptcot.errors import Incomplete, UsageError
 from promptcot.executors import Draining, LocalWorkplace, each
 from promptcot.outcomes import Drop
-from promptcot.recipe import load
+from promptcot.recipes import load
 from promptcot.records import ConceptSet, Dropped, record_id
 from promptcot.running import open_recipe, run_recipe
 from promptcot.store import Run, StepSpec

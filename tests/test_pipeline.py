@@ -12,7 +12,7 @@ from promptcot.engines.tabular import TabularModel
 from promptcot.errors import Stopped, UsageError
 from promptcot.executors import LocalWorkplace
 from promptcot.pipeline import STAGES, Session, active
-from promptcot.recipe import load
+from promptcot.recipes import load
 from promptcot.running import open_recipe
 from promptcot.templates import TAGGED
 from tests import toy

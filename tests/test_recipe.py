@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tools import recipe_docs
 
 from promptcot.errors import UsageError
-from promptcot.recipe import Recipe, builtin_recipes, load, merge, overridden, validate
+from promptcot.recipe import Recipe
+from promptcot.recipes import builtin_recipes, load, merge, overridden, validate
 
 BARE = {"schema": 1, "name": "bare", "inputs": {}}
 

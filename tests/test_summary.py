@@ -9,7 +9,7 @@ import promptcot
 from promptcot.gates import Gate
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop
-from promptcot.recipe import load
+from promptcot.recipes import load
 from promptcot.records import ConceptSet, Dropped, Problem, Seed, content_hash
 from promptcot.report.data import Facts, Origin
 from promptcot.running import gather, open_recipe

@@ -14,7 +14,8 @@ from promptcot.contamination import NgramIndex
 from promptcot.executors import Watch
 from promptcot.inspection import Found
 from promptcot.previewing import Preview, preview_recipe
-from promptcot.recipe import Input, Recipe, Screen, load
+from promptcot.recipe import Input, Recipe, Screen
+from promptcot.recipes import load
 from promptcot.records import Problem
 from promptcot.running import open_recipe, run_recipe
 from promptcot.screening import Screened

@@ -161,7 +161,7 @@ def screen(
 
 def _screen_file(source: Path, target: Path, against: list[str], seeds: Path | None, overrides: list[str]) -> None:
     from promptcot import api
-    from promptcot.recipe import overridden, validate
+    from promptcot.recipes import overridden, validate
     from promptcot.tables import to_json
 
     bare = {"schema": 1, "name": "screen", "inputs": {}, "screen": {"against": against}}

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from promptcot.durable import read_json
 from promptcot.errors import UsageError
 from promptcot.pipeline import STAGES, active
-from promptcot.recipe import Recipe, validate
+from promptcot.recipe import Recipe
+from promptcot.recipes import validate
 from promptcot.records import Dropped
 from promptcot.store import Run, entries_in
 from promptcot.tables import schema_of

@@ -21,7 +21,8 @@ from promptcot.errors import Incomplete, UsageError
 from promptcot.executors import Draining, LocalWorkplace, Watch
 from promptcot.models import fingerprint
 from promptcot.pipeline import Session, active
-from promptcot.recipe import Recipe, load, overridden, validate
+from promptcot.recipe import Recipe
+from promptcot.recipes import load, overridden, validate
 from promptcot.report.data import ModelRow, Origin
 from promptcot.store import Run, StepSpec
 from promptcot.summary import Parts, report_data
