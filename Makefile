@@ -46,6 +46,7 @@ check: install-dev
 bench: install-dev
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/concepts.py
+	$(BIN)/python benchmarks/training.py
 
 clean:
 	rm -rf $(VENV) runs
