@@ -35,7 +35,7 @@ demo: models
 
 test: install-dev
 	$(BIN)/promptcot models --fetch all
-	$(BIN)/python -m pytest --durations=10
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 check: install-dev
 	$(BIN)/ruff check .
