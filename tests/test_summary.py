@@ -129,3 +129,7 @@ def test_an_estimate_without_an_interval_stays_without_one():
     data = report_data(load("demo"), Parts(gates=[Gate("format_rate", wilson(0, 0), 0.3, True)]), ORIGIN, "")
     estimate = data.gates[0].value
     assert all(json.dumps(getattr(estimate, f.name)) not in ("Infinity", "-Infinity") for f in fields(estimate))
+
+
+def test_the_work_of_all_steps_is_told():
+    assert report_data(load("demo"), Parts(seconds=754.2), ORIGIN, "").facts.seconds == 754.2

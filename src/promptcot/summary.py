@@ -46,6 +46,7 @@ def report_data(recipe: Recipe, parts: Parts, origin: page.Origin, banner: str) 
         run_name=recipe.name,
         origin=origin,
         facts=page.Facts(
+            seconds=parts.seconds,
             seeds=len(parts.seeds) or None,
             train=sum(t.split == "train" for t in parts.triples) or None,
             triples=sum(t.rationale is not None for t in parts.triples) or None,

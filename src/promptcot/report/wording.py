@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from promptcot.outcomes import Drop
 from promptcot.report.data import NATS, SHARE, Change, EmSummary, Estimate, Facts, Gate, ReportData
 
+FEW = 30
+"""Problems below which a bootstrap interval is called too narrow."""
+
 MINUS = "\N{MINUS SIGN}"
 ABSENT = "\N{EN DASH}"
 
@@ -231,9 +234,10 @@ def meaning(em: EmSummary | None) -> str:
         return "There is no comparison with the start, so nothing can be said about the effect of EM."
     match em.gain.change:
         case Change.GAIN:
-            return (
-                f"After EM the generator finds human problems it never saw more likely{_factor(em.gain)}; "
-                "the whole interval lies above zero, so chance is an unlikely explanation."
+            return f"After EM the generator finds human problems it never saw more likely{_factor(em.gain)}; " + (
+                f"the whole interval lies above zero, but over {em.gain.n} problems it is too narrow to rule out chance."
+                if em.gain.n < FEW
+                else "the whole interval lies above zero, so chance is an unlikely explanation."
             )
         case Change.WORSE:
             return (
