@@ -1,6 +1,7 @@
 """Steps on a run folder: every item answered once, whatever order and however often the process stops."""
 
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -336,3 +337,11 @@ def test_an_artifact_that_is_gone_is_named_and_the_remedy_makes_it_anew(tmp_path
     assert str(manifest) in raised.value.remedy
     manifest.unlink()
     assert (place_at(tmp_path).artifact(MODEL, make_model).path / "weights").read_text() == "w"
+
+
+def test_no_second_of_work_counts_twice_though_shards_overlap(tmp_path: Path) -> None:
+    place, started = place_at(tmp_path / "run"), time.monotonic()
+    place.rows(spec(), range(ITEMS), Worker(ahead=ITEMS, then=lambda n: time.sleep(0.01)), shard_rows=SHARD)
+    manifest = place.run.manifest("labels")
+    assert manifest is not None
+    assert 0 < manifest.seconds <= time.monotonic() - started + 0.01
