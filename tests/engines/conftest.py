@@ -40,9 +40,9 @@ def save_tiny_model(folder: Path) -> Path:
 def save_tokenizer(folder: Path) -> None:
     words = Tokenizer(models.WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    TokenizersBackend(tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="</s>", unk_token="<unk>").save_pretrained(
-        folder
-    )
+    special = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
+    whole = TokenizersBackend(tokenizer_object=words, **special)  # type: ignore[no-untyped-call]
+    whole.save_pretrained(folder)
 
 
 def transformers_greedy(engine: TransformersEngine, prefix: Ids, tokens: int) -> list[int]:
