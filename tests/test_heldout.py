@@ -100,6 +100,21 @@ def test_both_models_are_judged_on_the_same_draws_in_equal_parts(tmp_path):
     assert {row.tokens_problem for row in rows} == {2}  # x and its terminator
 
 
+def test_two_posteriors_that_write_the_same_have_it_scored_once(tmp_path):
+    asked_for = {}
+
+    class Counting(MemoryWorkplace):
+        def rows(self, spec, items, work, **how):
+            asked_for[spec.name] = [item.id for item in items]
+            return super().rows(spec, items, work, **how)
+
+    best, pool = two_pairs(tmp_path)[0], repeated(3)
+    alike = Pair(best.generator, toy.role(tmp_path / "alike", "posterior", z_given_cx=0.99 * SKEWED + 0.005))
+    table = heldout.compare(Counting(tmp_path / "work"), 1, 0, best, alike, pool, k=8, max_tokens=8, seed=0).table
+    scored = asked_for["em/1/bound/log_p_new"]
+    assert len(scored) == len(set(scored)) < sum(len(row.log_m) for row in table.rows) == 8 * len(pool.rows)
+
+
 def test_one_posterior_is_drawn_from_once(tmp_path):
     best, new = two_pairs(tmp_path)
     shared = Pair(new.generator, best.posterior)

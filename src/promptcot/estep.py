@@ -28,7 +28,7 @@ from promptcot.roles import Role
 from promptcot.store import StepSpec
 from promptcot.triples import Pool
 
-SCHEMA = 1
+SCHEMA = 2
 SHARD_SEEDS = 8  # a shard of draws: on two cores half a minute of a small model
 
 
@@ -91,7 +91,7 @@ def to_draw(triple: Triple, c: Completion, round: int, posterior: Role, *, group
     parsed = posterior.template.parse_rationale(c.text)
     invalid = Drop.TRUNCATED if c.finish is Finish.LENGTH else parsed if isinstance(parsed, Drop) else None
     return Draw(
-        id=record_id("draw", (triple.id,), c.draw, f"{round}:{group}:{c.text}"),
+        id=record_id("draw", (triple.id,), c.draw, f"{round}:{group}:{c.ids}:{c.text}"),
         parents=(triple.id,),
         **inherited(triple),
         round=round,

@@ -23,7 +23,7 @@ from promptcot.segments import Segmenter
 from promptcot.store import StepSpec
 from promptcot.triples import Pool
 
-SCHEMA = 1
+SCHEMA = 2
 SHARD_SEEDS = 8
 FIRST_DRAW = 1_000_000  # draws of the bound never coincide with those of the E-step
 CAP = 4  # draws per wanted valid one, before a problem is given up
@@ -86,7 +86,9 @@ def _draws_of(posterior: Role, triple: Triple, reply: Sampled) -> Rows:
 
 
 def score_texts(place: Workplace, name: str, role: Role, asked: Sequence[Asked], *, as_posterior: bool, source: str) -> dict[str, ScoreRow]:
-    """log p of each text's segments under a role, by the text's id. `source` is the digest of what the texts were made of."""
+    """log p of each text's segments under a role, by the text's id; texts of one id (draws of two posteriors that came out alike) are one.
+    `source` is the digest of what the texts were made of."""
+    asked = list({text.id: text for text in asked}.values())
     spec = StepSpec(name, ScoreRow, SCHEMA, {"as_posterior": as_posterior}, {"role": role.digest, "texts": source})
 
     def work(tasks: Iterator[Task[Asked]]) -> Iterator[tuple[int, Rows]]:
