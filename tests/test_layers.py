@@ -48,6 +48,8 @@ FENCES = {
     "rensa": {"duplicates"},
     "requests": set[str](),
     "httpx": set[str](),
+    "httpx2": {"engines"},
+    "tenacity": {"engines"},
     "ray": {"executors"},
     "litellm": set[str](),
 }

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from promptcot.engines.protocol import ChatSampler, Completion, Ids, Sampler, SampleRequest, Sampling
+from promptcot.engines.conversation import chat_request
+from promptcot.engines.protocol import Completion, Message, Sampler, SampleRequest, Sampling
 from promptcot.errors import UsageError
 from promptcot.leak import containment
-from promptcot.outcomes import Drop, Finish
+from promptcot.outcomes import Drop, unfinished
 from promptcot.recipe import Annotate, Annotator, Merge
 from promptcot.records import Dropped, Seed, Triple, record_id
 from promptcot.seeds import UNRATED
@@ -209,7 +210,7 @@ class _Asking(Generic[V, T]):
         for draw in range(retries + 1):
             failed: list[Seed] = []
             for row, reply in self._replies(todo, sampler, annotator, draw, seed):
-                value = Unusable(Drop.TRUNCATED, "cut by max_tokens") if reply.finish == Finish.LENGTH else self.parse(reply.text)
+                value = _unfinished(reply) or self.parse(reply.text)
                 if isinstance(value, Unusable):
                     self.failures[row.id].append(self._failure(row, annotator, reply, value))
                     failed.append(row)
@@ -226,7 +227,7 @@ class _Asking(Generic[V, T]):
 
         def requests() -> Iterator[SampleRequest]:
             for row in seeds:
-                request = SampleRequest(f"{annotator.model} {self.step} {row.id}", _prefix(self.prompt(row), sampler, annotator), (draw,))
+                request = _request(f"{annotator.model} {self.step} {row.id}", self.prompt(row), draw, sampler, annotator)
                 asked[request.id] = row
                 yield request
 
@@ -249,13 +250,19 @@ class _Asking(Generic[V, T]):
         )
 
 
-def _prefix(prompt: str, sampler: Sampler, annotator: Annotator) -> Ids:
+def _unfinished(reply: Completion) -> Unusable | None:
+    reason = unfinished(reply.finish)
+    return Unusable(reason, reply.error or "cut by max_tokens") if reason else None
+
+
+def _request(id: str, prompt: str, draw: int, sampler: Sampler, annotator: Annotator) -> SampleRequest:
     if not annotator.chat:
-        return sampler.tokenizer.encode(f"{prompt}\n\nReply:\n")
-    if not isinstance(sampler, ChatSampler):
+        return SampleRequest(id, sampler.tokenizer.encode(f"{prompt}\n\nReply:\n"), (draw,))
+    try:
+        return chat_request(sampler, id, [Message("user", prompt)], (draw,))
+    except UsageError as error:
         raise UsageError(
-            f"the engine of `{annotator.model}` knows no chat template",
+            f"`{annotator.model}` cannot be asked in a conversation: {error.what}",
             where="annotate.annotators",
             remedy="set `chat: false`, or use an instruct model",
-        )
-    return sampler.chat_prefix([{"role": "user", "content": prompt}])
+        ) from error

@@ -39,6 +39,8 @@ _PACKAGES = (
     ("accelerate", "models", "training"),
     ("gguf", "models", "the embedded model"),
     ("peft", "train", "LoRA"),
+    ("httpx2", "serve", "models behind a server"),
+    ("tenacity", "serve", "models behind a server"),
     ("datasets", "data", "inputs `hf:NAME`"),
     ("reasoning_gym", "data", "inputs `reasoning-gym:TASK`"),
     ("champ_dataset", "data", "input `champ`"),

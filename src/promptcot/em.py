@@ -77,6 +77,8 @@ def run(
     place: Workplace, start: Pair, train: Pool, dev: Pool, setting: Setting, *, watch: Callable[[Round], None] | None = None
 ) -> EmResult:
     """All rounds from p0 and q0 to the best of them. `watch` hears of each as it ends."""
+    if setting.em.rounds:
+        start.generator.require_trainable()
     result = EmResult(0, start)
     trained = first = Trained(start)
     for number in range(1, setting.em.rounds + 1):
@@ -102,7 +104,9 @@ def one_round(place: Workplace, number: int, start: Pair, current: Pair, first: 
         return Trained(replace(current, generator=fitted(base.generator, None)))
     if em.rule is Rule.FIXED and first.selections:
         return replace(first, pair=replace(current, generator=fitted(base.generator, first.selections)))
-    draws = estep.draw(place, f"{folder}/draws", current.posterior, train, em, round=number, seed=setting.seed, exact=setting.exact)
+    scorers = (current.generator, current.posterior)
+    name = f"{folder}/draws"
+    draws = estep.draw(place, name, current.posterior, train, em, round=number, seed=setting.seed, exact=setting.exact, scorers=scorers)
     checked = handover.check(place, folder, current.posterior, draws, train, rows=0 if setting.exact else em.check)
     draws = checked.draws
     candidates = estep.score(place, f"{folder}/candidates", current.generator, draws, train, em.reject)

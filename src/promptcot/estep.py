@@ -21,7 +21,7 @@ from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampl
 from promptcot.errors import UsageError
 from promptcot.executors import Rows, Table, Task, Workplace, ask
 from promptcot.leak import containment, overlap
-from promptcot.outcomes import Drop, Finish
+from promptcot.outcomes import Drop, unfinished
 from promptcot.recipe import Em, Reject, Rule
 from promptcot.records import Candidate, Draw, Selection, Triple, inherited, record_id
 from promptcot.roles import Role
@@ -50,8 +50,21 @@ class Weights:
     ess: float
 
 
-def draw(place: Workplace, name: str, posterior: Role, pool: Pool, em: Em, *, round: int, seed: int, exact: bool = False) -> Table[Draw]:
-    """Sample K rationales per triple from q. `exact` enumerates the outcomes of the draws instead (tabular engine)."""
+def draw(
+    place: Workplace,
+    name: str,
+    posterior: Role,
+    pool: Pool,
+    em: Em,
+    *,
+    round: int,
+    seed: int,
+    exact: bool = False,
+    scorers: Sequence[Role] = (),
+) -> Table[Draw]:
+    """Sample K rationales per triple from q. `exact` enumerates the outcomes of the draws instead (tabular engine).
+
+    `scorers` will have to score the draws: one that cannot is refused (`MissingHere`) before any is paid for."""
     sampling = Sampling(em.sample.temperature, em.sample.top_p, em.sample.max_tokens)
     if em.rule in (Rule.SNIS, Rule.SHUFFLED) and not sampling.exact:
         raise UsageError(f"`{em.rule}` needs draws from q itself", where="em.sample", remedy="temperature 1.0 and top_p 1.0")
@@ -60,6 +73,8 @@ def draw(place: Workplace, name: str, posterior: Role, pool: Pool, em: Em, *, ro
     numbers = tuple(range((round - 1) * em.candidates, round * em.candidates))
 
     def work(tasks: Iterator[Task[Triple]]) -> Iterator[tuple[int, Rows]]:
+        for role in scorers:
+            role.require_scorer()
         with posterior.open() as engine:
             segmenter = posterior.segmenter(engine)
 
@@ -75,7 +90,7 @@ def draw(place: Workplace, name: str, posterior: Role, pool: Pool, em: Em, *, ro
                 return
             yield from ask(tasks, request, partial(engine.sample, sampling=sampling, seed=seed), rows)
 
-    return place.rows(spec, pool.rows, work, shard_rows=SHARD_SEEDS, fan=None if exact else em.candidates)
+    return place.rows(spec, pool.rows, work, shard_rows=SHARD_SEEDS, journal=posterior.served, fan=None if exact else em.candidates)
 
 
 def _enumerate(engine: Any, request: SampleRequest, triple: Triple, round: int, posterior: Role) -> list[Draw]:
@@ -89,7 +104,7 @@ def _enumerate(engine: Any, request: SampleRequest, triple: Triple, round: int, 
 def to_draw(triple: Triple, c: Completion, round: int, posterior: Role, *, group: int = 0, mass: float = 1.0) -> Draw:
     """The record of one completion of q."""
     parsed = posterior.template.parse_rationale(c.text)
-    invalid = Drop.TRUNCATED if c.finish is Finish.LENGTH else parsed if isinstance(parsed, Drop) else None
+    invalid = unfinished(c.finish) or (parsed if isinstance(parsed, Drop) else None)
     return Draw(
         id=record_id("draw", (triple.id,), c.draw, f"{round}:{group}:{c.ids}:{c.text}"),
         parents=(triple.id,),
@@ -131,7 +146,7 @@ def score(place: Workplace, name: str, generator: Role, draws: Table[Draw], pool
             yield from ask(tasks, request, engine.score, rows)
 
     items = [tuple(same) for same in equal.values()]
-    return place.rows(spec, items, work, shard_rows=SHARD_SEEDS * 8, fan=0)
+    return place.rows(spec, items, work, shard_rows=SHARD_SEEDS * 8, journal=generator.served, fan=0)
 
 
 def to_candidate(triple: Triple, row: Draw, scored: Scored, tokens_problem: int, reject: Reject) -> Candidate:
@@ -147,7 +162,7 @@ def to_candidate(triple: Triple, row: Draw, scored: Scored, tokens_problem: int,
         tokens_problem=tokens_problem,
         leak=leak,
         overlap=shared,
-        rejected=Drop.LEAK if leak > reject.leak or shared > reject.overlap else None,
+        rejected=Drop.FAILED if scored.error else Drop.LEAK if leak > reject.leak or shared > reject.overlap else None,
         **kept,
     )
 
@@ -156,7 +171,7 @@ def groups(candidates: Sequence[Candidate], pool: Pool) -> list[Group]:
     """Usable candidates by triple (and outcome), in the pool's order. A triple without one sits the round out."""
     usable: dict[tuple[str, int], list[Candidate]] = defaultdict(list)
     for row in candidates:
-        if row.rejected is None and np.isfinite(row.log_p_problem + row.log_p_rationale):
+        if row.rejected is None and np.isfinite(row.log_p_problem + row.log_p_rationale) and not np.isnan(row.log_q):
             usable[row.parents[1], row.group].append(row)
     by_triple: dict[str, list[Group]] = defaultdict(list)
     triples = {triple.id: triple for triple in pool.rows}

@@ -7,6 +7,7 @@ across shard borders. A `Workplace` says where rows and artifacts go: `LocalWork
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -14,14 +15,17 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
 from promptcot.durable import canonical, disk_errors, full_disk, make_folder
 from promptcot.errors import Incomplete, UsageError
+from promptcot.outcomes import Drop
 from promptcot.records import Dropped, Record
 from promptcot.store import Manifest, Run, ShardEntry, Step, StepSpec
 from promptcot.tables import as_dict, from_table, to_table
@@ -29,6 +33,9 @@ from promptcot.tables import as_dict, from_table, to_table
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 Rows = Sequence[Record]  # kept rows and `Dropped` ones, mixed
+
+
+MOST_THREADS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,28 @@ def ask(
         task = waiting.pop(reply.id)
         yield task.index, outcome(task.item, reply)
     assert not waiting, f"the engine left {len(waiting)} requests unanswered"
+
+
+def side_by_side(tasks: Iterator[Task[T]], make: Callable[[T], Rows], width: int) -> Iterator[tuple[int, Rows]]:
+    """Work whose items each need several answers in turn from an engine that may be asked by many threads: `width` items at once, in any
+    order. An error ends it at once; the threads then end with the engine."""
+    done: SimpleQueue[Future[Rows]] = SimpleQueue()
+    index: dict[Future[Rows], int] = {}
+    width = min(width, MOST_THREADS)
+    pool = ThreadPoolExecutor(width, thread_name_prefix="items")
+    try:
+        for task in tasks:
+            future = pool.submit(make, task.item)
+            index[future] = task.index
+            future.add_done_callback(done.put)
+            while len(index) >= width or not done.empty():
+                ready = done.get()
+                yield index.pop(ready), ready.result()
+        while index:
+            ready = done.get()
+            yield index.pop(ready), ready.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Draining:
@@ -259,7 +288,7 @@ class _Collector(Generic[T]):
         shard = index // self.shard_rows
         assert index not in self.answers[shard], f"{self.step.spec.name}: item {index} was answered twice"
         self.answers[shard][index] = rows
-        if self.journal:
+        if self.journal and not any(map(_failed, rows)):
             self._note(shard, index, rows)
         self._commit_if_full(shard)
 
@@ -302,14 +331,18 @@ class _Collector(Generic[T]):
         return self.step.folder / f"journal-{shard:05d}.jsonl"
 
     def _note(self, shard: int, index: int, rows: Rows) -> None:
-        text = canonical([index, [[type(row).__name__, as_dict(row)] for row in rows]])
+        text = canonical([index, self._payload(index), [[type(row).__name__, as_dict(row)] for row in rows]])
         path = self._journal_path(shard)
         with disk_errors(path), open(path, "a", encoding="utf-8") as file:
             file.write(f"{zlib.crc32(text.encode()):08x} {text}\n")
 
+    def _payload(self, index: int) -> str:
+        """A hash of an item: what was answered for another one is no answer to it."""
+        return hashlib.sha256(repr(self.items[index]).encode(errors="surrogatepass")).hexdigest()[:16]
+
     def _recall(self, shard: int) -> dict[int, Rows]:
         """Answers of a killed process. A torn last line is cut off, since appending to it would lose the next one too; a damaged line
-        is passed over, and its item is worked on again."""
+        is passed over, and its item is worked on again; so is one of an item that has changed."""
         path, found = self._journal_path(shard), cast(dict[int, Rows], {})
         if not path.is_file():
             return found
@@ -318,14 +351,20 @@ class _Collector(Generic[T]):
         for line in raw[:sound].splitlines():
             check, _, text = line.partition(b" ")
             if check == b"%08x" % zlib.crc32(text):
-                index, rows = json.loads(text)
-                found[index] = [_revive(self._class(name), fields) for name, fields in rows]
+                index, payload, rows = json.loads(text)
+                if index in self.span(shard) and payload == self._payload(index):
+                    found[index] = [_revive(self._class(name), fields) for name, fields in rows]
         with disk_errors(path), open(path, "r+b") as file:
             file.truncate(sound)
         return {index: found[index] for index in self.span(shard) if index in found}
 
     def _class(self, name: str) -> type[Record]:
         return Dropped if name == Dropped.__name__ or self.step.spec.record is None else self.step.spec.record
+
+
+def _failed(row: Record) -> bool:
+    """Whether a row only says that no answer came: a later process may ask again as long as its shard is open."""
+    return Drop.FAILED in (getattr(row, name, None) for name in ("reason", "invalid", "rejected"))
 
 
 def _revive(record: type[Record], fields: Mapping[str, Any]) -> Record:

@@ -44,6 +44,7 @@ def fit_role(
     seed: int,
 ) -> Role:
     """Fit a role from its weights to the examples, as a step of its own; the role with its new weights."""
+    start.require_trainable()
     if not examples:
         raise Stopped(f"nothing to fit `{start.name}` on", where=name, remedy="EM needs usable candidates, a cold start annotated triples")
     facts = {"fit": settings.model_dump(exclude={"replay"}), "training": training.model_dump(), "seed": seed}
@@ -56,7 +57,7 @@ def fit_role(
             note = f"loss {done.loss:.3f}, {done.tokens_per_second:.0f} tokens/s"
             place.watch(Progress(name, done.step, done.steps, time.monotonic() - started, note))
 
-        log = fit(start.path, examples, settings, training, folder, seed=seed, kind=start.engine.kind, on_step=tell)
+        log = fit(start.path, examples, settings, training, folder, seed=seed, kind=start.trained_as, on_step=tell)
         return fingerprint(folder), asdict(log)
 
     return start.fitted(place.artifact(spec, make))

@@ -15,6 +15,7 @@ from statistics import median
 from promptcot.concept_use import ConceptUse
 from promptcot.errors import Stopped
 from promptcot.intervals import Estimate, wilson
+from promptcot.outcomes import Drop
 from promptcot.recipe import Gates
 from promptcot.records import Dropped, Problem, Triple
 from promptcot.words import words
@@ -42,10 +43,11 @@ def measure(
 ) -> list[Gate]:
     """The gates of a probe of p0. Rates are over the completions that parse, but for the format rate itself."""
     n = len(written)
+    unparsed = sum(row.reason != Drop.FAILED for row in dropped)  # a server's failures say nothing about p0
     grams = {tuple(w[i : i + RUN]) for t in train for w in [words(t.problem)] for i in range(len(w) - RUN + 1)}
     copies = sum(_copies(words(p.problem), grams) for p in written)
     gates = [
-        Gate("format_rate", wilson(n, n + len(dropped)), limits.format_rate, True),
+        Gate("format_rate", wilson(n, n + unparsed), limits.format_rate, True),
         Gate("copy_rate", wilson(copies, n), limits.copy_rate, False),
     ]
     if use is not None and written:

@@ -8,6 +8,7 @@ rounding p shares.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -52,13 +53,14 @@ def require_shared_tokens(pair: Pair) -> None:
 
 
 def check(place: Workplace, folder: str, posterior: Role, draws: Table[Draw], pool: Pool, *, rows: int) -> Checked:
-    """Score `rows` valid draws again; all of them where the gap is too wide."""
+    """Score `rows` valid draws again; all of them where the gap is too wide, or where the sampler did not know log q (NaN)."""
     triples = {t.id: t for t in pool.rows}
     valid = [d for d in draws.rows if d.invalid is None]
     probe = _spread(valid, rows)
     found = _score(place, f"{folder}/log_q_check", posterior, probe, triples, draws.digest)
-    gap = float(np.sqrt(np.mean([(found[d.id] - d.log_q) ** 2 for d in probe]))) if probe else float("nan")
-    if not gap > LIMIT:
+    gaps = [gap for d in probe if not math.isnan(gap := found[d.id] - d.log_q)]
+    gap = float(np.sqrt(np.mean(np.square(gaps)))) if gaps else math.nan
+    if not gap > LIMIT and not any(math.isnan(d.log_q) for d in valid):
         return Checked(draws, gap)
     scored = _score(place, f"{folder}/log_q_scores", posterior, valid, triples, draws.digest)
     corrected = [replace(d, log_q=scored[d.id]) if d.id in scored else d for d in draws.rows]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from promptcot import bounds
 from promptcot.intervals import Estimate, ratio_of_sums, wilson
+from promptcot.outcomes import Drop
 from promptcot.recipe import Em
 from promptcot.records import BoundRow, Candidate, Draw, Health, ProbeRow, Selection, record_id
 
@@ -32,8 +33,8 @@ class Evidence:
 
 
 def summarize(round: int, best_before: int, em: Em, evidence: Evidence) -> Health:
-    """One round's health."""
-    e, ks = evidence, tuple(sorted(em.bound.k))
+    """One round's health. Draws and scores that a server failed to give say nothing about the models and are left out."""
+    e, ks = _answered(evidence), tuple(sorted(em.bound.k))
     if e.bound:
         available = min(len(row.log_m) for row in e.bound)
         ks = tuple(k for k in ks if k <= available) or (available,)
@@ -57,7 +58,7 @@ def summarize(round: int, best_before: int, em: Em, evidence: Evidence) -> Healt
         rationale_tokens=_mean([len(d.ids) for d in e.draws]),
         log_p_problem=_mean([c.log_p_problem for c in e.candidates]),
         log_p_rationale=_mean([c.log_p_rationale for c in e.candidates]),
-        log_q=_mean([d.log_q for d in e.draws]),
+        log_q=_mean([d.log_q for d in e.draws if not math.isnan(d.log_q)]),
         dev=len(e.bound),
         ks=ks,
         iwae_best=tuple(bounds.per_token(e.bound, "best", k).value for k in ks),
@@ -69,6 +70,11 @@ def summarize(round: int, best_before: int, em: Em, evidence: Evidence) -> Healt
         uses_concepts=_gap(e.probe, [row.other_concepts for row in e.probe]),
         log_q_gap=e.log_q_gap,
     )
+
+
+def _answered(e: Evidence) -> Evidence:
+    draws = [d for d in e.draws if d.invalid != Drop.FAILED]
+    return replace(e, draws=draws, candidates=[c for c in e.candidates if c.rejected != Drop.FAILED])
 
 
 def gain_of(health: Health) -> Estimate | None:

@@ -6,6 +6,7 @@ the probes score one draw again under another problem's rationale and concepts. 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ import numpy as np
 
 from promptcot.engines.protocol import Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest
 from promptcot.estep import to_draw
-from promptcot.executors import Rows, Table, Task, Workplace, ask, each
+from promptcot.executors import Rows, Table, Task, Workplace, ask, each, side_by_side
+from promptcot.outcomes import Drop
 from promptcot.records import BoundRow, Draw, ProbeRow, ScoreRow, Triple, inherited, record_id
 from promptcot.roles import Role
 from promptcot.segments import Segmenter
@@ -64,17 +66,34 @@ def draw_valid(place: Workplace, name: str, posterior: Role, pool: Pool, wanted:
     def work(tasks: Iterator[Task[Triple]]) -> Iterator[tuple[int, Rows]]:
         with posterior.open() as engine:
             segmenter, sample = posterior.segmenter(engine), partial(engine.sample, sampling=sampling, seed=seed)
+            if posterior.served:
+                draw = partial(_drawn, posterior, segmenter, sample, wanted)
+                yield from side_by_side(tasks, draw, posterior.engine.width)
+                return
             for _, shard in groupby(tasks, key=lambda task: task.group):
                 open_tasks, got = list(shard), defaultdict[int, list[Draw]](list)
                 for attempt in range(CAP):
                     short = [t for t in open_tasks if sum(d.invalid is None for d in got[t.index]) < wanted]
-                    numbers = tuple(range(FIRST_DRAW + attempt * wanted, FIRST_DRAW + (attempt + 1) * wanted))
-                    asked = partial(_draw_request, segmenter, numbers)
+                    asked = partial(_draw_request, segmenter, _numbers(attempt, wanted))
                     for index, rows in ask(iter(short), asked, sample, partial(_draws_of, posterior)):
                         got[index] += [row for row in rows if isinstance(row, Draw)]
                 yield from got.items()
 
-    return place.rows(spec, pool.rows, work, shard_rows=SHARD_SEEDS, fan=None)
+    return place.rows(spec, pool.rows, work, shard_rows=SHARD_SEEDS, journal=posterior.served, fan=None)
+
+
+def _drawn(posterior: Role, segmenter: Segmenter, sample: Callable[..., Iterator[Sampled]], wanted: int, triple: Triple) -> list[Draw]:
+    """The draws of one triple, block after block."""
+    got: list[Draw] = []
+    for attempt in range(CAP):
+        if sum(d.invalid is None for d in got) < wanted:
+            (reply,) = sample([SampleRequest(triple.id, segmenter.posterior_prefix(triple), _numbers(attempt, wanted))])
+            got += [to_draw(triple, completion, 0, posterior) for completion in reply.completions]
+    return got
+
+
+def _numbers(attempt: int, wanted: int) -> tuple[int, ...]:
+    return tuple(range(FIRST_DRAW + attempt * wanted, FIRST_DRAW + (attempt + 1) * wanted))
 
 
 def _draw_request(segmenter: Segmenter, numbers: tuple[int, ...], task: Task[Triple]) -> SampleRequest:
@@ -109,7 +128,7 @@ def score_texts(place: Workplace, name: str, role: Role, asked: Sequence[Asked],
 
             yield from ask(tasks, request, engine.score, rows)
 
-    table: Table[ScoreRow] = place.rows(spec, asked, work, shard_rows=SHARD_SEEDS * 8)
+    table: Table[ScoreRow] = place.rows(spec, asked, work, shard_rows=SHARD_SEEDS * 8, journal=role.served)
     return {row.id: row for row in table.rows}
 
 
@@ -129,7 +148,8 @@ def stratum(place: Workplace, name: str, posterior: Role, pool: Pool, wanted: in
     table = draw_valid(place, name, posterior, pool, wanted, max_tokens, seed)
     made: dict[str, list[Draw]] = defaultdict(list)
     for row in table.rows:
-        made[row.parents[0]].append(row)
+        if row.invalid != Drop.FAILED:  # an answer that never came says nothing about q
+            made[row.parents[0]].append(row)
     valid = {key: sorted((d for d in rows if d.invalid is None), key=lambda d: d.draw) for key, rows in made.items()}
     with np.errstate(divide="ignore"):
         share = {key: float(np.log(len(valid[key]) / len(rows))) for key, rows in made.items()}
@@ -142,7 +162,7 @@ def compare(
 ) -> Compared:
     """The importance weights of both generators on each held-out triple, under the mixture of both posteriors.
 
-    A triple for which a posterior wrote fewer than its share of valid rationales leaves both models."""
+    A triple for which a posterior wrote fewer than its share of valid rationales, or a score could not be had, leaves both models."""
     folder = f"em/{round}/bound"
     posteriors = {"best": best.posterior, "new": new.posterior}
     if best.posterior.fingerprint == new.posterior.fingerprint:
@@ -155,6 +175,7 @@ def compare(
     asked = [Asked(d.id, t, d.ids) for t in kept for d in _interleaved(strata, t)]
     log_p_best = score_texts(place, f"{folder}/log_p_best", best.generator, asked, as_posterior=False, source=source)
     log_p_new = score_texts(place, f"{folder}/log_p_new", new.generator, asked, as_posterior=False, source=source)
+    kept = [t for t in kept if not any(_unknown(d.id, log_m, log_p_best, log_p_new) for d in _interleaved(strata, t))]
 
     def rows(triple: Triple) -> Rows:
         draws = _interleaved(strata, triple)
@@ -177,16 +198,24 @@ def compare(
     return Compared(table, {t.id: strata[-1].draws[t.id][0] for t in kept})
 
 
+def _unknown(draw: str, log_m: dict[str, float], *scores: dict[str, ScoreRow]) -> bool:
+    """Whether a number of a draw is NaN: a server failed to give it."""
+    return math.isnan(log_m[draw] + sum(sum(of[draw].log_p) for of in scores))
+
+
 def _interleaved(strata: Sequence[Stratum], triple: Triple) -> list[Draw]:
     """The draws of a triple, posteriors in turn, so that every block of draws holds equal parts of both."""
     return [d for several in zip(*(s.draws[triple.id] for s in strata), strict=True) for d in several]
 
 
 def _mixture(place: Workplace, folder: str, strata: Sequence[Stratum], kept: Sequence[Triple], source: str) -> dict[str, float]:
-    """log m of every draw: the mean over posteriors of q(z|c,x, valid). A posterior's own draws bring their log q along."""
+    """log m of every draw: the mean over posteriors of q(z|c,x, valid). A posterior's own draws bring their log q along,
+    if the sampler knew it."""
     log_q: dict[str, list[float]] = defaultdict(list)
     for number, judge in enumerate(strata):
-        foreign = [Asked(d.id, t, d.ids) for t in kept for other in strata if other is not judge for d in other.draws[t.id]]
+        foreign = [
+            Asked(d.id, t, d.ids) for t in kept for other in strata for d in other.draws[t.id] if other is not judge or math.isnan(d.log_q)
+        ]
         name = f"{folder}/log_q_{number}"
         scored = score_texts(place, name, judge.posterior, foreign, as_posterior=True, source=source) if foreign else {}
         for t in kept:
@@ -252,6 +281,8 @@ def probe(place: Workplace, round: int, generator: Role, draws: dict[str, Draw],
         )
     ]
     scored = score_texts(place, f"em/{round}/probe/scores", generator, asked, as_posterior=False, source=source)
+
+    rows = [t for t in rows if not any(math.isnan(sum(scored[f"{t.id}:{view}"].log_p)) for view in ("own", "rationale", "concepts"))]
 
     def row(t: Triple) -> Rows:
         own, rationale, concepts = (scored[f"{t.id}:{view}"] for view in ("own", "rationale", "concepts"))

@@ -55,6 +55,29 @@ def ratio_of_sums(values: Sequence[float], sizes: Sequence[float], *, level: flo
     return Estimate(value, float(low), float(high), len(v), level)
 
 
+def nested_ratio_of_sums(
+    values: Sequence[Sequence[float]], sizes: Sequence[Sequence[float]], *, level: float = 0.90, draws: int = 4000, seed: int = 0
+) -> Estimate:
+    """sum / sum over units nested in groups (problems in training seeds): the bootstrap draws groups, then units in each drawn group.
+
+    With one group only its units are drawn, so the interval says nothing of other groups. `n` counts units."""
+    n = sum(map(len, values))
+    if len(values) == 1:
+        return ratio_of_sums(values[0], sizes[0], level=level, draws=draws, seed=seed)
+    if not n:
+        return ratio_of_sums((), ())
+    stream = np.random.default_rng(seed)
+    tops, bottoms = (np.empty((len(values), draws)) for _ in range(2))
+    for group, (v, s) in enumerate(zip(values, sizes, strict=True)):
+        picks = stream.integers(0, len(v), size=(draws, len(v)))
+        tops[group], bottoms[group] = np.asarray(v, float)[picks].sum(1), np.asarray(s, float)[picks].sum(1)
+    groups, each = stream.integers(0, len(values), size=(len(values), draws)), np.arange(draws)
+    ratios = tops[groups, each].sum(0) / bottoms[groups, each].sum(0)
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    value = sum(map(sum, values)) / sum(map(sum, sizes))
+    return Estimate(float(value), float(low), float(high), n, level)
+
+
 def mean(values: Sequence[float], *, level: float = 0.90, seed: int = 0) -> Estimate:
     """The mean with a percentile bootstrap over units."""
     return ratio_of_sums(values, [1.0] * len(values), level=level, seed=seed)

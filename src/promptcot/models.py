@@ -154,6 +154,11 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
     raise _unknown(text)
 
 
+def is_local(name: str | Path) -> bool:
+    """Whether a name means a folder or an alias, and not something that a hub or a server knows."""
+    return Path(name).expanduser().is_dir() or any(alias.name == str(name) for alias in _ALIASES)
+
+
 def fingerprint(folder: Path) -> str:
     """sha256 over the names and contents of weights, config and tokenizer. Raises `UsageError` if there are none.
 

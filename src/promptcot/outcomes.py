@@ -8,6 +8,7 @@ class Finish(StrEnum):
 
     STOP = "stop"  # the model closed it itself (end-of-sequence)
     LENGTH = "length"  # the token limit cut it
+    ERROR = "error"  # the engine gave none, after all its retries: no fault of the model
 
 
 class Split(StrEnum):
@@ -30,6 +31,7 @@ class Drop(StrEnum):
     UNPARSABLE = "unparsable"  # a tag is missing, doubled or out of order
     EMPTY = "empty"  # the tags hold nothing
     TOO_LONG = "too_long"  # does not fit the context; never cut silently
+    FAILED = "failed"  # the server gave no usable answer, after all retries
     # annotation
     NOT_CHOSEN = "not_chosen"  # another annotator's reply was taken for the same seed
     # screening
@@ -39,6 +41,11 @@ class Drop(StrEnum):
     NO_TASK = "no_task"  # neither asks a question nor states a task
     PROOF = "proof"  # asks for a proof, which no answer check can verify
     OFF_CONCEPT = "off_concept"  # uses none of its concepts
+
+
+def unfinished(finish: str) -> Drop | None:
+    """Why a completion that ended like this has nothing to parse; None where it has."""
+    return {Finish.LENGTH: Drop.TRUNCATED, Finish.ERROR: Drop.FAILED}.get(Finish(finish))
 
 
 class LabelKind(StrEnum):

@@ -24,7 +24,7 @@ from promptcot.em import EmResult, Round, Setting
 from promptcot.engines import open_embedder
 from promptcot.engines.protocol import Embedder
 from promptcot.errors import Stopped, UsageError
-from promptcot.executors import LocalWorkplace, Rows, Table, Task, each
+from promptcot.executors import LocalWorkplace, Rows, Table, Task, each, side_by_side
 from promptcot.gates import Gate
 from promptcot.heldout import Pair
 from promptcot.intervals import wilson
@@ -126,16 +126,24 @@ class Session:
         roles = [resolve(self.recipe, a.model) for a in settings.annotators]
         inputs = {"seeds": self.seeds.digest, **{f"annotator_{n}": role.digest for n, role in enumerate(roles)}}
         spec = StepSpec("annotate", Triple, SCHEMA["annotate"], {**settings.model_dump(mode="json"), "seed": self.recipe.seed}, inputs)
-        shards = [tuple(found[i : i + ANNOTATE_SHARD]) for i in range(0, len(found), ANNOTATE_SHARD)]
+        served = all(role.served for role in roles)
+        size = 1 if served else ANNOTATE_SHARD
+        shards = [tuple(found[i : i + size]) for i in range(0, len(found), size)]
 
         def work(tasks: Iterator[Task[tuple[Seed, ...]]]) -> Iterator[tuple[int, Rows]]:
             with ExitStack() as stack:
                 opened = [(a, stack.enter_context(role.open())) for a, role in zip(settings.annotators, roles, strict=True)]
-                for task in tasks:
-                    done = annotate.annotate(task.item, opened, settings, self.recipe.seed)
-                    yield task.index, [*done.triples, *done.failures, *done.not_chosen]
 
-        return self.place.rows(spec, shards, work, shard_rows=1, fan=None)
+                def annotated(rows: tuple[Seed, ...]) -> Rows:
+                    done = annotate.annotate(rows, opened, settings, self.recipe.seed)
+                    return [*done.triples, *done.failures, *done.not_chosen]
+
+                if served:
+                    yield from side_by_side(tasks, annotated, max(role.engine.width for role in roles))
+                else:
+                    yield from each(tasks, annotated)
+
+        return self.place.rows(spec, shards, work, shard_rows=ANNOTATE_SHARD if served else 1, journal=served, fan=None)
 
     # models
 

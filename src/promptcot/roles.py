@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import hashlib
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from promptcot import models
+from promptcot.durable import canonical
 from promptcot.engines import open_engine
+from promptcot.errors import UsageError
 from promptcot.executors import Artifact
 from promptcot.recipe import EngineSpec, Recipe
+from promptcot.records import Triple
 from promptcot.segments import Segmenter
+from promptcot.tables import to_json
 from promptcot.templates import TEMPLATES, Template
+
+WHERE_IT_RUNS = frozenset(
+    {
+        *("device", "urls", "key_env", "concurrency", "requests_per_minute", "timeout_s", "retries", "scoring"),
+        *("usd_per_million_in", "usd_per_million_out", "python", "gpus", "gpu_memory", "start_timeout_s"),
+    }
+)
+"""Settings of an engine that cannot change results, and so are no part of a step's key."""
 
 
 @dataclass(frozen=True)
@@ -24,29 +37,69 @@ class Role:
     engine: EngineSpec
     template: Template
     license: str = ""
+    shots: tuple[Triple, ...] = ()
+    """Annotated triples shown in the prompt of a model that was not fitted."""
 
     @property
     def digest(self) -> str:
-        """What of a role can change results: the weights and the engine's numerics, not the device it happens to run on."""
-        numerics = self.engine.model_dump(exclude={"device"})
-        return f"{self.fingerprint}:{sorted(numerics.items())}"
+        """What of a role can change results: the weights, the words around texts and the engine's numerics, not the device it runs on."""
+        numerics = self.engine.model_dump(exclude=set(WHERE_IT_RUNS))
+        return f"{self.fingerprint}:{self._wording}:{sorted(numerics.items())}"
+
+    @property
+    def _wording(self) -> str:
+        words = [type(self.template).__name__, asdict(self.template), [to_json(shot) for shot in self.shots]]
+        return hashlib.sha256(canonical(words).encode()).hexdigest()[:16]
 
     def open(self) -> Any:
         """The engine on these weights, a context manager; what it can do is checked by the step that uses it."""
         return open_engine(self.path, self.engine)
 
+    @property
+    def served(self) -> bool:
+        """Whether the model answers from behind a server: then a step keeps every answer as it comes, in a journal."""
+        return self.engine.served
+
+    @property
+    def trained_as(self) -> str:
+        """The kind of engine whose weights these are: for a served model, by what its folder holds."""
+        if not self.served:
+            return self.engine.kind
+        return "tabular" if (self.path / "tabular.json").is_file() else "transformers"
+
+    def require_scorer(self) -> None:
+        """Raise `MissingHere` where the model's server cannot score given text; other engines always can."""
+        if self.engine.kind == "openai":
+            with self.open() as engine:
+                engine.require_scorer()
+
+    def require_trainable(self) -> None:
+        """Raise `UsageError` where weights fitted here would never reach the server that is to run them."""
+        if self.engine.kind == "openai" and "{path}" not in (self.engine.model or ""):
+            raise UsageError(
+                f"`{self.name}` is to be fitted, but the servers at {', '.join(self.engine.urls)} would go on serving its old weights",
+                where=f"models.{self.name}",
+                remedy="use an engine of kind `vllm` or `transformers`; or `model: '{path}'` for a server that loads models by path",
+            )
+
     def segmenter(self, engine: Any) -> Segmenter:
         """The token sequences of this role's template with an open engine's tokenizer."""
-        return Segmenter(engine.tokenizer, self.template)
+        plain = Segmenter(engine.tokenizer, self.template)
+        return plain.showing(self.shots) if self.shots else plain
 
     def fitted(self, artifact: Artifact) -> Role:
-        """The same role with the weights of a fit."""
-        return replace(self, path=artifact.path, fingerprint=artifact.digest)
+        """The same role with the weights of a fit, which needs no examples in its prompt."""
+        return replace(self, path=artifact.path, fingerprint=artifact.digest, shots=())
 
 
 def resolve(recipe: Recipe, name: str) -> Role:
     """The role of a recipe with its weights at hand: fetched, converted and cached if they have to be."""
     spec = recipe.model(name)
     assert spec.path is not None
-    path = models.resolve(spec.path, spec.revision)
-    return Role(name, path, models.fingerprint(path), recipe.engines[spec.engine], TEMPLATES[spec.template], spec.license)
+    engine = recipe.engines[spec.engine]
+    if engine.kind == "openai" and not models.is_local(spec.path):
+        path, fingerprint = Path(spec.path), f"served:{engine.model or spec.path}@{spec.revision or ''}"
+    else:
+        path = models.resolve(spec.path, spec.revision)
+        fingerprint = models.fingerprint(path)
+    return Role(name, path, fingerprint, engine, TEMPLATES[spec.template], spec.license)

@@ -13,7 +13,7 @@ from promptcot.concepts import ConceptModel, sample_levels
 from promptcot.durable import canonical
 from promptcot.engines.protocol import Completion, Embedder, Sampled, SampleRequest, Sampling
 from promptcot.executors import Rows, Table, Task, Workplace, ask, each
-from promptcot.outcomes import Drop, Finish, Split
+from promptcot.outcomes import Drop, Split, unfinished
 from promptcot.recipe import Sample, Synthesize
 from promptcot.records import ConceptSet, Dropped, Problem, Triple, content_hash, inherited, record_id
 from promptcot.roles import Role
@@ -74,18 +74,18 @@ def problems(
 
             yield from ask(tasks, request, partial(engine.sample, sampling=sampling, seed=seed), rows)
 
-    return place.rows(spec, sets, work, shard_rows=max(1, generator.engine.committed_rows // passes), fan=passes)
+    shard_rows = max(1, generator.engine.committed_rows // passes)
+    return place.rows(spec, sets, work, shard_rows=shard_rows, journal=generator.served, fan=passes)
 
 
 def to_problem(generator: Role, item: ConceptSet, c: Completion, *, with_rationale: bool = True) -> Problem | Dropped:
     """The problem in one completion of p, or the completion with the reason it has none."""
     parsed = generator.template.parse_generated(c.text, with_rationale=with_rationale)
-    if c.finish is Finish.LENGTH:
-        parsed = Drop.TRUNCATED
+    parsed = unfinished(c.finish) or parsed
     identity = record_id("problem", (item.id,), c.draw, c.text)
     if isinstance(parsed, Drop):
         raw = canonical({"concepts": item.concepts, "level": item.level, "completion": c.text})
-        detail = f"concept set {item.id}, draw {c.draw}: {c.tokens} tokens"
+        detail = f"concept set {item.id}, draw {c.draw}: {c.error or f'{c.tokens} tokens'}"
         return Dropped(id=identity, parents=(item.id,), reason=parsed, detail=detail, content=raw, **inherited(item))
     return Problem(
         id=identity,

@@ -41,7 +41,7 @@ def save_tokenizer(folder: Path) -> None:
     words = Tokenizer(models.WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     special = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
-    whole = TokenizersBackend(tokenizer_object=words, **special)  # type: ignore[no-untyped-call]
+    whole = TokenizersBackend(tokenizer_object=words, **special)
     whole.save_pretrained(folder)
 
 

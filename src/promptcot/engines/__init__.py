@@ -16,6 +16,7 @@ from promptcot.errors import MissingHere
 from promptcot.recipe import EngineSpec
 
 if TYPE_CHECKING:
+    from promptcot.engines.openai.engine import OpenAIEngine
     from promptcot.engines.protocol import Embedder
     from promptcot.engines.scripted import ScriptedEngine
     from promptcot.engines.tabular import TabularEngine
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def open_engine(folder: Path, spec: EngineSpec) -> TransformersEngine | TabularEngine | ScriptedEngine:
+def open_engine(folder: Path, spec: EngineSpec) -> TransformersEngine | TabularEngine | ScriptedEngine | OpenAIEngine:
     """The engine `spec.kind` over the model in `folder`: a `Sampler` and a `Scorer`. Raises `MissingHere` without its libraries."""
     match spec.kind:
         case "tabular":
@@ -41,6 +42,15 @@ def open_engine(folder: Path, spec: EngineSpec) -> TransformersEngine | TabularE
             from promptcot.engines.transformers import TransformersEngine
 
             return TransformersEngine.open(folder, spec)
+        case "openai":
+            _require_serve_extra()
+            from promptcot.engines.openai.engine import OpenAIEngine
+
+            return OpenAIEngine.open(folder, spec)
+        case "vllm":
+            raise MissingHere(
+                "servers are not started for you yet", where="engines", remedy="start vLLM yourself and use `kind: openai` with its `urls`"
+            )
 
 
 def open_embedder(folder: Path) -> Embedder:
@@ -58,4 +68,14 @@ def _require_models_extra() -> None:
     except ImportError as error:
         raise MissingHere(
             f"running a model needs `{error.name}`, which is not installed", remedy="python -m pip install 'promptcot[models]'"
+        ) from None
+
+
+def _require_serve_extra() -> None:
+    try:
+        import httpx2  # noqa: F401
+        import tenacity  # noqa: F401
+    except ImportError as error:
+        raise MissingHere(
+            f"a served model needs `{error.name}`, which is not installed", remedy="python -m pip install 'promptcot[serve]'"
         ) from None

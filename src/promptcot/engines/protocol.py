@@ -46,19 +46,33 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `role` is `system`, `user` or `assistant`."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """Continue `prefix` once per entry of `draws`. The randomness of a draw depends on (run seed, id, draw) alone."""
+    """Continue `prefix` once per entry of `draws`. The randomness of a draw depends on (run seed, id, draw) alone.
+
+    For an engine that `takes_messages`, `messages` may stand in place of the prefix: the server knows the chat template then."""
 
     id: str
     prefix: Ids
     draws: tuple[int, ...] = (0,)
     group: int = 0
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One continuation. `ids` leaves out the end of sequence; `log_p` sums the model's own log-probabilities (T=1) over `ids` and,
-    where `finish` is `stop`, the end of sequence, in nats; `tokens` is how many were summed."""
+    where `finish` is `stop`, the end of sequence, in nats (NaN where the engine cannot know it); `tokens` is how many were summed.
+
+    `reasoning` is what a chat model thought before it answered, where the server keeps that apart: it is no part of `text`. `error`
+    says why there is no completion at all (`finish` is `error` then, and the rest is empty)."""
 
     draw: int
     ids: Ids
@@ -66,6 +80,8 @@ class Completion:
     log_p: float
     tokens: int
     finish: Finish
+    reasoning: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +103,12 @@ class ScoreRequest:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """log p of each segment given all before it, in nats, aligned with `ScoreRequest.tokens.segments`."""
+    """log p of each segment given all before it, in nats, aligned with `ScoreRequest.tokens.segments`. `error` says why they could not
+    be had: all are NaN then."""
 
     id: str
     log_p: tuple[float, ...]
+    error: str = ""
 
 
 class Tokenizer(Protocol):
@@ -143,6 +161,22 @@ class Scorer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an engine has consumed since it was opened: tokens read and written, HTTP requests sent (repeated ones included), and their
+    price in US dollars where the engine's settings name one."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    requests: int = 0
+    usd: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.tokens_in + other.tokens_in, self.tokens_out + other.tokens_out, self.requests + other.requests, self.usd + other.usd
+        )
+
+
 @runtime_checkable
 class Embedder(Protocol):
     """Maps texts to vectors."""
@@ -167,4 +201,14 @@ class ChatSampler(Sampler, Protocol):
 
     def chat_prefix(self, messages: Sequence[Mapping[str, str]]) -> Ids:
         """The ids of a conversation (`role`, `content`) up to where the assistant speaks. Raises `UsageError` without a chat template."""
+        ...
+
+
+@runtime_checkable
+class MessageSampler(Protocol):
+    """A sampler behind a server that renders conversations itself: `SampleRequest.messages` may go to it as they are."""
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether it does."""
         ...

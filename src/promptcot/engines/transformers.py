@@ -14,10 +14,11 @@ from types import TracebackType
 from typing import Self
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as loading
 
 from promptcot.engines.batching import pack, windows
+from promptcot.engines.hf_tokenizer import HfTokenizer
 from promptcot.engines.protocol import Completion, Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest
 from promptcot.engines.sampling import Drawn, Row, decode
 from promptcot.engines.scoring import head_is_linear, score_batch, score_rows
@@ -26,30 +27,6 @@ from promptcot.recipe import EngineSpec
 
 PREFILL = 8
 """Prompt tokens read at once when sampling, in units of `batch_tokens`."""
-
-
-class HfTokenizer:
-    """A transformers tokenizer as a `Tokenizer`: no special token is added, none is hidden, and spaces stay as they are."""
-
-    def __init__(self, inner: PreTrainedTokenizerBase, eos: int) -> None:
-        self.inner, self.eos = inner, eos
-
-    def encode(self, text: str) -> Ids:
-        """The ids of the text."""
-        return tuple(self.inner.encode(text, add_special_tokens=False, verbose=False))
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of the ids, special tokens included."""
-        return str(self.inner.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
-
-    def chat_prefix(self, messages: Sequence[Mapping[str, str]]) -> Ids:
-        """The ids of a conversation (`role`, `content`) up to where the assistant speaks. Raises `UsageError` without a chat template."""
-        if not self.inner.chat_template:
-            raise UsageError(
-                "the model has no chat template", where=self.inner.name_or_path, remedy="use an instruct model, or `chat: false`"
-            )
-        text = self.inner.apply_chat_template([dict(m) for m in messages], add_generation_prompt=True, tokenize=False)
-        return self.encode(str(text))
 
 
 class TransformersEngine:
@@ -75,11 +52,7 @@ class TransformersEngine:
                 folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
             )
         torch.nn.Module.eval(torch.nn.Module.to(model, device))
-        inner = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        eos = inner.eos_token_id if inner.eos_token_id is not None else model.config.get_text_config().eos_token_id
-        if not isinstance(eos, int):
-            raise UsageError("neither tokenizer nor config names one end-of-sequence token", where=str(folder), remedy="set `eos_token`")
-        return cls(model, HfTokenizer(inner, eos), spec)
+        return cls(model, HfTokenizer.open(folder), spec)
 
     def close(self) -> None:
         """Free the model's memory; the engine is of no use afterwards."""

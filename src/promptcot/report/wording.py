@@ -28,6 +28,7 @@ REASONS: dict[str, str] = {
     Drop.UNPARSABLE: "a tag is missing, doubled or out of order",
     Drop.EMPTY: "the tags hold nothing",
     Drop.TOO_LONG: "does not fit the model's context",
+    Drop.FAILED: "the server gave no usable answer",
     Drop.LEAK: "the rationale repeats the problem",
     Drop.CONTAMINATED: "shares a long run of words with an evaluation set",
     Drop.INCOMPLETE: "breaks off, or its delimiters do not match",
