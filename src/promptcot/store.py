@@ -77,7 +77,8 @@ class StepSpec:
 
 @dataclass(frozen=True)
 class ShardEntry:
-    """A committed shard: rows in, rows out, drops by reason, file hashes, seconds of work."""
+    """A committed shard: rows in, rows out, drops by reason, file hashes, seconds of work, and what the engines used for it (the fields
+    of `engines.protocol.Usage`, absent where nothing was counted)."""
 
     index: int
     rows_in: int
@@ -85,6 +86,7 @@ class ShardEntry:
     dropped: Mapping[str, int]
     sha256: Mapping[str, str]
     seconds: float
+    usage: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ class Manifest:
     info: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """An artifact's files with their sha256; a table's are in its shards' entries."""
+    usage: Mapping[str, float] = field(default_factory=dict)
+    """What the engines (or a fit) used for it, as in its shards' entries."""
 
 
 T = TypeVar("T", Manifest, ShardEntry)
