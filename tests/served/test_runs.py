@@ -15,11 +15,13 @@ from promptcot import em, estep, heldout
 from promptcot.errors import MissingHere, Stopped, UsageError
 from promptcot.executors import LocalWorkplace, MemoryWorkplace
 from promptcot.heldout import Pair
+from promptcot.metering import spent
 from promptcot.outcomes import Drop
 from promptcot.recipe import Bound, Em, EngineSpec, Recipe
 from promptcot.roles import resolve
 from promptcot.store import Run
 from promptcot.triples import Pool
+from promptcot.usage import total
 from tests import runs, toy
 from tests.served.server import Habits, mix
 
@@ -52,6 +54,20 @@ def test_a_round_of_em_with_served_models(serve, pair, tmp_path):
     assert toy.log_likelihood(served.rounds[0].pair.generator) == pytest.approx(-1.3039, abs=0.02)
     assert toy.log_likelihood(local.rounds[0].pair.generator) == pytest.approx(-1.3039, abs=0.02)
     assert {e.body["model"] for e in server.entries()} > {str(pair.generator.path.resolve()), str(pair.posterior.path.resolve())}
+
+
+def test_what_servers_bill_is_what_the_manifests_say(serve, pair, tmp_path):
+    """Every step of a round: draws, scores, held-out comparisons, probes and first tries, useless replies included."""
+    server = serve({}, by_path=True, plan=mix(3, 0.05, ["429", "reset", "empty", "nan", "500"]))
+    setting = toy.setting(Em(rounds=1, candidates=4, bound=Bound(k=[1, 2]), check=8))
+    place = LocalWorkplace(Run.create(tmp_path / "run", {}))
+    start = by_path(pair, server, usd_per_million_in=1e6, usd_per_million_out=2e6)
+    em.run(place, start, toy.triples(), toy.renamed(toy.triples(None), "dev"), setting)
+    used = total(spent(place.run).values())
+    assert (used.tokens_in, used.tokens_out) == server.billed()
+    assert used.requests >= len(server.entries())  # beside them lists of models, where a server had been taken out
+    assert used.usd == pytest.approx(used.tokens_in + 2 * used.tokens_out)
+    assert used.tokens_trained > 0
 
 
 def test_log_q_that_a_server_keeps_to_itself_is_scored(serve, pair, tmp_path):
