@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promptcot import metering
 from promptcot.engines.protocol import FitExample, Metered, SampleRequest, Sampling, ScoreRequest, Tokens
 from promptcot.engines.scripted import ScriptedEngine
 from promptcot.engines.tabular import TabularEngine
 from promptcot.engines.tally import Tally
 from promptcot.errors import Incomplete
-from promptcot.executors import Draining, LocalWorkplace, Rows, Task
+from promptcot.executors import Draining, LocalWorkplace, Progress, Rows, Task
 from promptcot.fitting import fit_role
 from promptcot.metering import UNBOOKED, Account, Meter, spent, unbooked
 from promptcot.recipe import Fit, Training
@@ -113,7 +114,7 @@ def test_a_finished_step_costs_nothing_again(tmp_path: Path) -> None:
     assert manifest_usage(place) == before
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(stops=st.lists(st.integers(0, 9), max_size=4), ahead=st.integers(1, 9), seed=st.integers(0, 99), journal=st.booleans())
 def test_after_any_sequence_of_failures_all_that_was_paid_for_is_booked_once(
     tmp_path_factory: pytest.TempPathFactory, stops: list[int], ahead: int, seed: int, journal: bool
@@ -131,7 +132,7 @@ def test_after_any_sequence_of_failures_all_that_was_paid_for_is_booked_once(
         assert tokens_of(workers) == (1 << ITEMS) - 1, "what the journal recalls is not paid for again"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(at=st.integers(1, ITEMS), ahead=st.integers(1, 9), seed=st.integers(0, 99))
 def test_what_a_kill_leaves_of_a_served_step_accounts_for_every_answer(
     tmp_path_factory: pytest.TempPathFactory, at: int, ahead: int, seed: int
@@ -255,6 +256,25 @@ def test_a_fit_that_was_given_up_was_paid_for(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     place.artifact(spec, fit(place, 300, lambda: None))
     assert manifest_usage(place, "cold_start/generator").tokens_trained == 400
+
+
+@pytest.mark.parametrize(("every", "known"), [(0.0, 100), (3600.0, 0)])
+def test_a_kill_in_a_long_fit_hides_no_more_than_the_last_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: float, known: int
+) -> None:
+    monkeypatch.setattr(metering, "EVERY", every)
+    place = place_at(tmp_path / "run")
+
+    def make(folder: Path) -> tuple[str, dict[str, Any]]:
+        with place.meter.reading(lambda: Usage(tokens_trained=100)):
+            place.watch(Progress("fit/model", 1, 2, 0.0))
+        shutil.copytree(tmp_path / "run", tmp_path / "killed")
+        (folder / "weights").write_text("w")
+        return "digest", {}
+
+    place.artifact(StepSpec("fit/model", None, 1, {}, {}), make)
+    assert spent(Run.open(tmp_path / "killed"))["fit/model"].tokens_trained == known
+    assert manifest_usage(place, "fit/model").tokens_trained == 100
 
 
 @given(st.lists(st.builds(Usage, *(st.integers(0, 10**9) for _ in NAMES)), max_size=5))

@@ -23,10 +23,12 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
+from promptcot.budgets import Spending
 from promptcot.durable import canonical, disk_errors, full_disk, make_folder, sealed, unsealed
-from promptcot.errors import Incomplete, UsageError
+from promptcot.errors import Incomplete, PromptcotError, UsageError
 from promptcot.metering import Account, Meter
 from promptcot.outcomes import Drop
+from promptcot.recipe import Budget
 from promptcot.records import Dropped, Record
 from promptcot.store import Manifest, Run, ShardEntry, Step, StepSpec
 from promptcot.tables import as_dict, from_table, to_table
@@ -188,8 +190,10 @@ class LocalWorkplace:
         watch: Watch | None = None,
         draining: Draining | None = None,
         confirm: Callable[[StepSpec, Run], str] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.run = run
+        self.spending = Spending(run, budget or Budget())
         self.meter = Meter()
         self._watch: Watch = watch or (lambda progress: None)
         self._account: Account | None = None
@@ -213,6 +217,13 @@ class LocalWorkplace:
             raise
         finally:
             self._account = None
+            self.spending.add(_stage(step), account.used)
+
+    def _halt(self, step: Step, account: Account, progress: str) -> PromptcotError | None:
+        """Why nothing more of a step may begin; None while it may. `progress` says where it stands."""
+        if self.draining.requested:
+            return Incomplete(f"stopped on request {progress}", remedy="run the same command again to resume")
+        return self.spending.exceeded(_stage(step), account.used, progress)
 
     def _settle(self, spec: StepSpec) -> tuple[Step, Manifest | None]:
         """The step to work in: usually under its own key; under an older one when the user keeps it."""
@@ -247,23 +258,21 @@ class LocalWorkplace:
         for entry in done.values():
             collector.check(entry)
         self.watch(Progress(step.spec.name, filled, total, 0.0))
-        idle = self.draining.requested or not open_shards
+        idle = not open_shards or self._halt(step, collector.account, "") is not None
         for index, rows in () if idle else work(self._feed(collector, open_shards)):
             collector.add(index, rows)
             filled += 1
             self.watch(Progress(step.spec.name, filled + collector.recalled, total, time.monotonic() - started))
         collector.flush()
         finished = collector.committed + len(done)
-        if self.draining.requested and finished < collector.shards:
-            raise Incomplete(
-                f"stopped on request during `{step.spec.name}`: {finished} of {collector.shards} shards are committed",
-                remedy="run the same command again to resume",
-            )
+        progress = f"during `{step.spec.name}`: {finished} of {collector.shards} shards are committed"
+        if finished < collector.shards and (halt := self._halt(step, collector.account, progress)):
+            raise halt
         return collector.account.book(lambda rest: step.finish(collector.shards, rest=rest))
 
     def _feed(self, collector: _Collector[T], open_shards: Sequence[int]) -> Iterator[Task[T]]:
         for shard in open_shards:
-            if self.draining.requested:
+            if self._halt(collector.step, collector.account, ""):
                 return
             for task in collector.open(shard):
                 if self.draining.requested and collector.journal:
@@ -274,19 +283,26 @@ class LocalWorkplace:
         """See `Workplace.artifact`. A folder appears whole or not at all."""
         step, manifest = self._settle(spec)
         if manifest is None:
-            if self.draining.requested:
-                raise Incomplete(f"stopped on request before `{spec.name}`", remedy="run the same command again to resume")
-            for orphan in step.folder.glob(".making-*"):
-                shutil.rmtree(orphan)
-            started = time.monotonic()
-            with disk_errors(step.folder):
-                temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=step.folder))
             with self._accounted(step) as account:
-                with full_disk(temporary):
-                    digest, info = make(temporary)
-                seconds = time.monotonic() - started
-                manifest = account.book(lambda used: step.publish_artifact(temporary, digest, seconds, info, used))
+                manifest = self._make(step, account, make)
         return Artifact(step.folder / "artifact", manifest.digest, manifest.info)
+
+    def _make(self, step: Step, account: Account, make: Callable[[Path], tuple[str, Mapping[str, Any]]]) -> Manifest:
+        if halt := self._halt(step, account, f"before `{step.spec.name}`"):
+            raise halt
+        for orphan in step.folder.glob(".making-*"):
+            shutil.rmtree(orphan)
+        started = time.monotonic()
+        with disk_errors(step.folder):
+            temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=step.folder))
+        with full_disk(temporary):
+            digest, info = make(temporary)
+        seconds = time.monotonic() - started
+        return account.book(lambda used: step.publish_artifact(temporary, digest, seconds, info, used))
+
+
+def _stage(step: Step) -> str:
+    return step.spec.name.split("/")[0]
 
 
 class _Collector(Generic[T]):

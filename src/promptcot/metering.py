@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -96,8 +97,10 @@ class Account:
 
 def unbooked(folder: Path) -> Usage:
     """What was noted in a step's folder since its last commit: the last whole line, unless a later commit has booked it."""
-    path = folder / UNBOOKED
-    lines = [json.loads(line) for line in unsealed(path.read_bytes())] if path.is_file() else []
+    try:
+        lines = [json.loads(line) for line in unsealed((folder / UNBOOKED).read_bytes())]
+    except FileNotFoundError:  # also when the run's own process has booked it in this moment
+        return Usage()
     return Usage.of(lines[-1]["usage"]) if lines and lines[-1]["commits"] == _commits(folder) else Usage()
 
 
@@ -117,3 +120,11 @@ def spent_in(folder: Path) -> Usage:
 def spent(run: Run) -> dict[str, Usage]:
     """What each step of a run has used by name, in all processes so far, for former results too."""
     return {name: total(map(spent_in, run.folders(name))) for name in run.steps()}
+
+
+def by_stage(steps: Mapping[str, Usage]) -> dict[str, Usage]:
+    """What each stage has used, from its steps by name."""
+    stages: dict[str, Usage] = defaultdict(Usage)
+    for name, usage in steps.items():
+        stages[name.split("/")[0]] += usage
+    return dict(stages)

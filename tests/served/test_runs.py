@@ -18,7 +18,9 @@ from promptcot.heldout import Pair
 from promptcot.metering import spent
 from promptcot.outcomes import Drop
 from promptcot.recipe import Bound, Em, EngineSpec, Recipe
+from promptcot.recipes import load
 from promptcot.roles import resolve
+from promptcot.running import run_recipe
 from promptcot.store import Run
 from promptcot.triples import Pool
 from promptcot.usage import total
@@ -163,7 +165,7 @@ def synthesis(folder: Path, server, *, sets=60, **settings) -> Path:
     server.folders = {"talker": talker}
     return runs.recipe(
         folder,
-        engines={"default": {"kind": "openai", "urls": [server.url], "shard_rows": 1000, "concurrency": 4, **settings}},
+        engines={"default": {"kind": "openai", "urls": [server.url], "concurrency": 4, "shard_rows": 1000, **settings}},
         models={"generator": {"path": str(talker)}},
         inputs={"concept_sets": [str(runs.concept_sets(folder / "sets.jsonl", sets))]},
         synthesize={"concept_sets": sets, "passes": 1, "sample": {"max_tokens": 2000}},
@@ -227,6 +229,34 @@ def test_on_sigterm_a_run_leaves_with_what_it_has(serve, tmp_path):
     assert len(draws(server)) == 200  # what was on its way had been waited for
 
 
+def test_a_run_stops_at_its_dollars_and_pays_for_nothing_twice(serve, tmp_path):
+    """Whole shards, no request once the limit is reached, and the rest of them when it is raised."""
+    server = serve({})
+    recipe = synthesis(tmp_path, server, shard_rows=10, usd_per_million_in=1e6, usd_per_million_out=1e6)
+
+    def run(usd: float) -> float:
+        loaded = load(recipe, [f"budget.usd={usd}"])
+        folder = Run.create(tmp_path / "run", loaded.model_dump(mode="json", by_alias=True))
+        try:
+            run_recipe(loaded, folder, until="synthesize")
+        finally:
+            spent_usd = total(spent(folder).values()).usd
+        return spent_usd
+
+    with pytest.raises(Stopped) as stopped:
+        run(1000)
+    assert stopped.value.exit_code == 4
+    assert stopped.value.where == "budget.usd"
+    asked = len(server.entries())
+    assert 10 <= len(draws(server)) < 60
+    assert len(draws(server)) % 10 == 0
+    with pytest.raises(Stopped, match="used up"):
+        run(1000)
+    assert len(server.entries()) == asked
+    assert run(1e9) == pytest.approx(sum(server.billed()))
+    assert len(draws(server)) == 60
+
+
 def test_a_hosted_model_annotates_and_its_key_is_nowhere(serve, tmp_path, monkeypatch):
     """A chat model without a folder here, behind a key; nothing that the run writes or says holds the key."""
     key = "sk-this-is-very-secret"
@@ -247,9 +277,6 @@ def test_a_hosted_model_annotates_and_its_key_is_nowhere(serve, tmp_path, monkey
     }
     path = tmp_path / "hosted.yaml"
     path.write_text(yaml.safe_dump(recipe))
-    from promptcot.recipes import load
-    from promptcot.running import run_recipe
-
     said: list[str] = []
     run = Run.create(tmp_path / "run", load(path).model_dump(mode="json", by_alias=True))
     session = run_recipe(load(path), run, until="annotate", say=said.append)
