@@ -99,6 +99,19 @@ def test_the_shards_of_a_step_add_up_to_what_was_used_though_answers_come_interl
     assert not list(tmp_path.rglob(UNBOOKED))
 
 
+def test_what_it_takes_to_close_an_engine_is_in_the_manifest(tmp_path: Path) -> None:
+    place = place_at(tmp_path)
+
+    def work(tasks: Iterator[Task[int]]) -> Iterator[tuple[int, Rows]]:
+        worker = Paid(place)
+        yield from worker(tasks)
+        with place.meter.reading(lambda: Usage(gpu_seconds=90)):
+            pass
+
+    place.rows(SPEC, range(ITEMS), work, shard_rows=SHARD)
+    assert manifest_usage(place).gpu_seconds - total(shard_usages(tmp_path)).gpu_seconds == pytest.approx(90, abs=1)
+
+
 def test_usage_is_no_part_of_what_a_table_is_known_by(tmp_path: Path) -> None:
     paid, free = place_at(tmp_path / "paid"), place_at(tmp_path / "free")
     label(paid, False)

@@ -208,6 +208,9 @@ def test_killed_in_the_middle_of_a_shard_a_run_asks_only_for_what_is_unanswered(
     first, second = ({e.key for e in part} for part in (draws(server)[:asked], draws(server, seen)))
     assert len(first | second) == 60
     assert len(first & second) <= 8  # what was on its way, or had come and was not yet noted
+    used, billed = spent(Run.open(run))["synthesize/problems"].tokens_out, server.billed()[1]
+    assert used <= billed
+    assert used >= billed - 8 * max(e.billed[1] for e in draws(server)), "what was answered before the kill is accounted for"
     (part,) = (run / "synthesize" / "problems").rglob("part-*.parquet")
     assert len(set(pq.read_table(part).column("id").to_pylist())) == 60
 
