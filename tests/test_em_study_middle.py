@@ -18,7 +18,7 @@ from benchmarks.em_study.middle_models import log_sum_exp
 from promptcot.engines.protocol import SampleRequest, Sampling, ScoreRequest
 from promptcot.recipe import Rule
 
-TINY = Size(annotated=24, train=32, dev=3, rounds=2, candidates=2, epochs=1, cold_epochs=2, lr=1e-2, width=16, layers=1)
+TINY = Size(annotated=16, train=32, dev=3, rounds=2, candidates=4, epochs=1, cold_epochs=40, lr=1e-2, width=16, layers=1)
 
 
 @pytest.mark.parametrize("knob", [0.0, 0.8])
