@@ -1,11 +1,12 @@
 """The real-model tier of the EM study, on exact tables: arms share their start, the shared proposal bounds log p, tables are printed."""
 
+import json
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from benchmarks.em_study import held_out, real, real_tables
-from benchmarks.em_study.arms import Bench
+from benchmarks.em_study import held_out, reading, real, real_tables
+from benchmarks.em_study.arms import PROPOSERS, Bench
 from benchmarks.em_study.corpus import Corpus
 
 from promptcot.executors import LocalWorkplace
@@ -65,7 +66,7 @@ def test_continued_training_takes_the_steps_of_the_other_arms_on_annotated_rows_
 
 def test_the_shared_proposal_bounds_log_p_and_tightens_with_k(bench, walks):
     pool = bench.corpus.test["starter"]
-    posteriors = held_out.posteriors_of([walks["cold"].rounds[0], *(walks[arm].rounds[-1] for arm in real.PROPOSERS)])
+    posteriors = held_out.posteriors_of([walks["cold"].rounds[0], *(walks[arm].rounds[-1] for arm in PROPOSERS)])
     shared = held_out.proposal(bench.place, posteriors, pool, each=32, max_tokens=8, seed=0)
     generator = walks["snis"].rounds[-1].generator
     found = held_out.readings(bench.place, pool, generator, shared, prior=256, max_tokens=8, seed=0)
@@ -107,3 +108,23 @@ def test_copied_runs_are_the_longest_shared_ones():
 
 def test_distinct_counts_grams_once():
     assert real_tables.distinct(["a b a b", "a b"], 2) == pytest.approx(2 / 4)
+
+
+def test_a_sheet_names_no_arm_and_its_verdicts_find_their_way_back(tmp_path):
+    rows = [
+        {"seed": 0, "arm": arm, "concepts": [f"c{n}"], "level": "easy", "parsed": n != 3, "problem": f"How many {arm} of {n}?"}
+        for arm in ("snis", "cold")
+        for n in range(5)
+    ]
+    (tmp_path / "results").mkdir()
+    real.keep(tmp_path / "results", "written", 0, rows)
+    reading.main(["sheet", str(tmp_path), "--out", str(tmp_path / "sheet.jsonl"), "--each", "4"])
+    lines = [json.loads(line) for line in (tmp_path / "sheet.jsonl").read_text().splitlines()]
+    assert len(lines) == 6
+    assert all(set(line) == {"id", "concepts", "problem"} for line in lines)
+    verdicts = [{"id": line["id"], "well_formed": True, "on_concept": "snis" in line["problem"], "solvable": False} for line in lines]
+    (tmp_path / "verdicts.jsonl").write_text("".join(json.dumps(v) + "\n" for v in verdicts))
+    cold, snis = reading.table(reading.chosen(rows, 4), reading.read(tmp_path / "verdicts.jsonl"))[2:]
+    assert cold.startswith("| cold | 4 | 0.75 [")
+    assert "| 0.00 [" in cold
+    assert snis.count("| 0.75 [") == 2

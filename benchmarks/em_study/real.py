@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.em_study import corpus, held_out, written
-from benchmarks.em_study.arms import ARMS, WITHOUT_RATIONALE, Bench, base_of, rule_of
+from benchmarks.em_study.arms import ARMS, PROPOSERS, WITHOUT_RATIONALE, Bench, base_of, rule_of
 from benchmarks.em_study.arms import Path as Walk
 from promptcot import recipes
 from promptcot.durable import write_json
@@ -27,8 +27,6 @@ from promptcot.recipe import Recipe
 from promptcot.store import Run
 
 RECIPE = Path(__file__).with_name("real.yaml")
-PROPOSERS = ("uniform", "snis")
-"""The arms whose q, beside q_0, draw the shared rationales."""
 
 
 @dataclass(frozen=True)
