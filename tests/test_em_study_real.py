@@ -17,6 +17,7 @@ from promptcot.words import words
 from tests import toy
 
 ARMS = ("cold", "continued", "fixed", "uniform", "argmax", "paper", "snis", "shuffled")
+PLAN = real.Plan(ARMS, ("starter", "champ"), PROPOSERS, "results", rounds=2, train=48, test=12, champ=0, each=6, prior=2, written=0)
 
 
 def corpus():
@@ -24,7 +25,7 @@ def corpus():
     learned = tuple(replace(t, split="train", family=t.id, rationale=f"z{i % 2}" if i % 4 == 0 else None) for i, t in enumerate(rows))
     test = toy.renamed(toy.triples(None), "test")
     annotated = Pool(tuple(t for t in learned if t.rationale), "annotated")
-    return Corpus(Pool(learned, "train"), annotated, Pool((), "dev"), {"starter": test, "champ": Pool((), "champ")}, learned)
+    return Corpus(Pool(learned, "train"), annotated, {"starter": test, "champ": Pool((), "champ")}, learned)
 
 
 def recipe():
@@ -65,7 +66,7 @@ def test_continued_training_takes_the_steps_of_the_other_arms_on_annotated_rows_
 
 
 def test_the_shared_proposal_bounds_log_p_and_tightens_with_k(bench, walks):
-    pool = bench.corpus.test["starter"]
+    pool = bench.corpus.held_out["starter"]
     posteriors = held_out.posteriors_of([walks["cold"].rounds[0], *(walks[arm].rounds[-1] for arm in PROPOSERS)])
     shared = held_out.proposal(bench.place, posteriors, pool, each=32, max_tokens=8, seed=0)
     generator = walks["snis"].rounds[-1].generator
@@ -80,9 +81,8 @@ def test_the_shared_proposal_bounds_log_p_and_tightens_with_k(bench, walks):
 
 
 def test_the_study_writes_its_tables(bench, walks, tmp_path):
-    plan = real.Plan(ARMS, rounds=2, train=48, test=12, champ=0, each=6, prior=2, written=0)
-    rows = real.held_out_rows(bench, "starter", walks, plan)
-    assert real.held_out_rows(bench, "champ", walks, plan) == []
+    rows = real.held_out_rows(bench, "starter", walks, PLAN)
+    assert real.held_out_rows(bench, "champ", walks, PLAN) == []
     real.keep(tmp_path, "starter", 0, rows)
     real.keep(tmp_path, "trained", 0, [row for walk in walks.values() for row in real.trained_rows(bench, walk)])
     text = "\n".join(real_tables.section(tmp_path, ["uniform", "shuffled"]))
@@ -92,8 +92,7 @@ def test_the_study_writes_its_tables(bench, walks, tmp_path):
 
 
 def test_an_arm_minus_itself_is_nothing(bench, walks):
-    plan = real.Plan(ARMS, rounds=2, train=48, test=12, champ=0, each=6, prior=0, written=0)
-    rows = real.held_out_rows(bench, "starter", walks, plan)
+    rows = real.held_out_rows(bench, "starter", walks, PLAN)
     same = real_tables.arm_estimate(rows, "snis", real_tables.bound(real_tables.largest_k(rows)), "snis")
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
