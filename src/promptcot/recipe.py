@@ -394,6 +394,17 @@ class Gates(Strict):
     """Largest share of an input's rows that cannot be read."""
 
 
+class Planned(Strict):
+    """What `promptcot plan` reckons with; nothing else reads it, and no result depends on it."""
+
+    gpu: Literal["H100", "H200", "A100-80", "L40S", "CPU"] | None = None
+    """The accelerator that the recipe is meant for. Default: what is here."""
+    gpus: int = Field(1, gt=0)
+    """How many of them the machine has."""
+    figures: dict[str, float] = {}
+    """Values in place of the plan's own, by the names that it prints: `rationale_tokens: 400`, `usd_per_gpu_hour: 2.5`."""
+
+
 class Recipe(Strict):
     """A whole experiment."""
 
@@ -427,6 +438,8 @@ class Recipe(Strict):
     """Stage: duplicates, contamination, well-posedness."""
     gates: Gates = Gates()
     """Early stops."""
+    plan: Planned = Planned()
+    """The machine that the recipe is meant for."""
 
     @model_validator(mode="after")
     def _roles_resolve(self) -> Recipe:
