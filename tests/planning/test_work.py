@@ -2,9 +2,12 @@
 
 import pytest
 
-from promptcot.planning import Range
+import promptcot
+from promptcot.planning import Range, machine, plan_recipe
 from promptcot.recipes import load
+from promptcot.store import Run
 from tests.planning.plans import planned
+from tests.test_pipeline import tabular
 
 SEEDS = 15_586
 """Of the paper."""
@@ -116,11 +119,24 @@ def test_examples_in_the_prompt_are_read_until_the_first_fit():
     assert not [p for p in plan.stage("cold_start").steps if p.step.kind == "fit"]
 
 
+NO_MODEL = ("seeds", "annotate", "selections", "weights", "rows", "health", "concept_sets", "screen", "draws_rescored")
+"""Ends of the names of steps that ask no model."""
+
+
+@pytest.mark.parametrize("rule", ["snis", "fixed", "no_rationale"])
+def test_every_step_of_a_run_that_asks_a_model_is_planned_by_its_name(tmp_path, rule):
+    path = tabular(tmp_path, rule=rule)
+    promptcot.run(path, folder=tmp_path / "run")
+    ran = {name for name in Run.open(tmp_path / "run").steps() if not name.endswith(NO_MODEL)}
+    plan = plan_recipe(load(path), machine("CPU"))
+    named = {p.step.name for stage in plan.stages for p in stage.steps}
+    assert ran <= named
+    assert all(name.endswith("log_q_scores") for name in named - ran)
+
+
 @pytest.mark.slow
 def test_the_demos_budget_from_its_recipe_and_corpus():
     """About 40-54k tokens trained, 30-43k sampled, 60k scored by p; what a whole run used is in LOG.md (54k, 83k fitted, 43k)."""
-    from promptcot.planning import machine, plan_recipe
-
     plan = plan_recipe(load("demo"), machine("CPU"))
     tokens = plan.tokens
     assert plan.corpus.exact

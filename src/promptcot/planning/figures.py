@@ -67,6 +67,7 @@ class Figure:
 
 _PLANNED = "planning figure of this project for PromptCoT 2.0 at scale (600-token rationales, 962 tokens a text)"
 _DEMO = "measured here: the demo, 135M model, 2 CPU cores (LOG.md)"
+_CPU = "measured here: busy cores to quiet ones, ragged batches to full ones (LOG.md)"
 _VLLM = "vLLM: its default, and its log at start"
 
 _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
@@ -114,10 +115,10 @@ _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
         "assumption: usual for dense models on one device",
     ),
     ("eager_layer_ms", (0.5, 0.8, 1.2), "ms per layer and token of the transformers engine on an accelerator", "assumption: launch-bound"),
-    # speed on a CPU, for a 134.5M model on 2 cores; scaled by parameters and cores
-    ("cpu_sample_rate", (60, 94, 109), "tokens/s of a 134.5M model on 2 cores", "measured here: ragged batches to full ones"),
-    ("cpu_score_rate", (300, 450, 572), "tokens/s of a 134.5M model on 2 cores", "measured here: ragged batches to full ones"),
-    ("cpu_train_rate", (150, 250, 570), "tokens/s of a 134.5M model on 2 cores", "measured here: ragged batches to full ones"),
+    # speed on a CPU; scaled by parameters and cores
+    ("cpu_sample_rate", (60, 110, 180), "tokens/s of a 134.5M model on 2 cores", _CPU),
+    ("cpu_score_rate", (300, 800, 1450), "tokens/s of a 134.5M model on 2 cores", _CPU),
+    ("cpu_train_rate", (150, 350, 590), "tokens/s of a 134.5M model on 2 cores", _CPU),
     ("cpu_served_rate", (200, 300, 350), "tokens/s of a 134.5M model on 2 cores, served by vLLM", "measured here: 64 sequences"),
     # speed of services
     ("hosted_stream_rate", (20, 40, 80), "tokens/s written per request in flight", "assumption"),
