@@ -1,7 +1,7 @@
 """A stage's estimate beside what it then used: tokens and time from the manifests of its steps.
 
     estimates = Estimates(recipe, run, say)
-    estimates.begin("em", rows) ; ... ; estimates.end("em")
+    estimates.begin("em"); ...; estimates.end("em", rows)
 
 Tokens of engines are known where their use was counted (`Manifest.usage`), those of a fit from its log; what is not known is left out. A
 stage that was done before is passed over.
@@ -16,7 +16,7 @@ from promptcot.changes import spent
 from promptcot.errors import PromptcotError
 from promptcot.planning.corpus import Rows
 from promptcot.planning.figures import Range
-from promptcot.planning.machines import Machine, here, machine
+from promptcot.planning.machines import Machine, machine, planned_machine
 from promptcot.planning.planner import Plan, StagePlan, plan_recipe
 from promptcot.planning.shown import count, hours, spread
 from promptcot.planning.speeds import HOUR
@@ -101,4 +101,4 @@ class Estimates:
 
     def _machine(self) -> Machine:
         free = all(engine.kind in WITHOUT_DEVICE for engine in self.recipe.engines.values())
-        return machine("CPU") if free else here()
+        return machine("CPU") if free else planned_machine(self.recipe)

@@ -115,6 +115,7 @@ class _Work:
         r = self.recipe
         if r.cold_start is None:
             return
+        r.model("generator")  # refuses a recipe without one
         rows = Range.exact(self.corpus.annotated if self.with_rationale else self.corpus.train)
         for part in ("generator", "posterior")[: 1 + self.with_rationale] if not self.shots else ():
             yield self._fit(f"cold_start/{part}", part, rows, self.lengths, r.cold_start)
