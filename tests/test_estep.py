@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -174,8 +175,12 @@ def test_shuffling_moves_every_group_and_out_of_its_family_where_that_is_possibl
 class Counting(Role):
     """A role that notes how many texts it is asked to score."""
 
-    def open(self):
-        engine = super().open()
+    @contextmanager
+    def open(self, meter=None):
+        with super().open(meter) as engine:
+            yield self._noted(engine)
+
+    def _noted(self, engine):
         score = engine.score
 
         def noted(requests):

@@ -248,7 +248,7 @@ def _preview_text(row: Preview) -> str:
 
 @app.command()
 def status(folder: DirArgument, as_json: JsonOption = False, watch: WatchOption = False) -> None:
-    """The stages of a run, their rows and drops."""
+    """The stages of a run, their rows and drops, and what they have used."""
     from promptcot import api
 
     while True:
@@ -263,10 +263,24 @@ def status(folder: DirArgument, as_json: JsonOption = False, watch: WatchOption 
 
 
 def _print_status(found: dict[str, Any]) -> None:
-    print(f"{'stage':<12} {'state':<8} {'in':>7} {'out':>7} {'seconds':>9}  dropped")
+    used = f"{'tokens':>11} {'usd':>8} {'gpu h':>7} {'hours':>7}"
+    print(f"{'stage':<12} {'state':<8} {'in':>7} {'out':>7} {'seconds':>9} {used}  dropped")
     for stage in found["stages"]:
         drops = ", ".join(f"{reason} {n}" for reason, n in stage["dropped"].items())
-        print(f"{stage['name']:<12} {stage['state']:<8} {stage['rows_in']:>7} {stage['rows_out']:>7} {stage['seconds']:>9.1f}  {drops}")
+        counts = f"{stage['rows_in']:>7} {stage['rows_out']:>7} {stage['seconds']:>9.1f}"
+        print(f"{stage['name']:<12} {stage['state']:<8} {counts} {_used_text(stage['usage'])}  {drops}".rstrip())
+    print(f"{'in all':<46} {_used_text(found['usage'])}")
+    for limit in found["budget"]:
+        print(f"{limit['limit']}: {limit['used']:,.4g} of {limit['allowed']:,.4g} used")
+
+
+def _used_text(stored: dict[str, float]) -> str:
+    """Tokens, dollars, GPU-hours and hours of work in columns; blank what was not used."""
+    from promptcot.budgets import measured
+    from promptcot.usage import Usage
+
+    used, widths = measured(Usage.of(stored)), {"tokens": "11,.0f", "usd": "8,.2f", "gpu_hours": "7,.2f", "wall_hours": "7,.2f"}
+    return " ".join(format(used[unit], width) if used[unit] else " " * int(width.partition(",")[0]) for unit, width in widths.items())
 
 
 @app.command()

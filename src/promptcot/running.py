@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from promptcot import __version__, report
+from promptcot import __version__, metering, report
 from promptcot.changes import Changes, spent
 from promptcot.durable import read_json, write_json
 from promptcot.errors import Incomplete, UsageError
@@ -29,6 +29,7 @@ from promptcot.recipes import load, overridden, validate
 from promptcot.report.data import ModelRow, Origin
 from promptcot.store import Run, StepSpec
 from promptcot.summary import Parts, report_data
+from promptcot.usage import total
 
 GRACE = 45
 """Seconds that work in flight has after SIGTERM; what is not committed by then is done again on resume."""
@@ -91,7 +92,7 @@ def run_recipe(
             raise UsageError(f"this recipe has no stage `{name}`", where="--only/--until", remedy=f"stages here: {', '.join(stages)}")
     changes = Changes(stages, redo, keep)
     with run.writing(), _orderly_stop() as draining:
-        place = LocalWorkplace(run, watch=watch, draining=draining, confirm=_only(changes, only) if only else changes)
+        place = LocalWorkplace(run, watch=watch, draining=draining, confirm=_only(changes, only) if only else changes, budget=recipe.budget)
         session = Session(recipe, place, say=say)
         estimates = Estimates(recipe, run, say)
         last = only or until or stages[-1]
@@ -199,6 +200,7 @@ def gather(session: Session, run: Run) -> Parts:
         manifests=manifests,
         models=_models(session),
         seconds=sum(spent(run, name) for name in run.steps()),
+        usage=total(metering.spent(run).values()),
     )
 
 

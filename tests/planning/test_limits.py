@@ -3,8 +3,6 @@
 import pytest
 
 from promptcot.planning import exit_code, machine, plan_recipe
-from promptcot.planning.figures import Range
-from promptcot.planning.limits import over_budget
 from promptcot.recipes import load
 from tests.engines.conftest import save_tiny_model
 from tests.planning.plans import planned
@@ -103,8 +101,18 @@ def test_annotators_servers_that_do_not_fit_side_by_side_are_refused():
 
 
 def test_a_budget_that_the_middle_estimate_exceeds_is_refused():
-    spent = {"gpu_hours": Range(300, 390, 500), "tokens": Range(1, 2, 3), "usd": None}
-    assert not list(over_budget({"gpu_hours": 400, "usd": 1}, spent))
-    (refusal,) = over_budget({"gpu_hours": 380, "tokens": 2}, spent)
-    assert (refusal.exit_code, refusal.where) == (4, "budget.gpu_hours")
-    assert "390 gpu hours are more than the budget of 380" in refusal.what
+    """8.7M tokens, of 10,000 completions of 870, and as many prefixes of 90."""
+    written = {"synthesize": {"concept_sets": 10_000, "sample": {"max_tokens": 4096}}}
+    assert not planned({**written, "budget": {"tokens": 9.7e6, "gpu_hours": 1e3, "wall_hours": 1e3}}).refusals
+    (whole,) = planned({**written, "budget": {"tokens": 9.5e6}}).refusals
+    assert (whole.exit_code, whole.where, whole.stage) == (4, "budget.tokens", "budget")
+    assert "9,600,000 tokens are more than the budget of 9,500,000" in whole.what
+    (stage,) = planned({**written, "budget": {"stages": {"synthesize": {"wall_hours": 0.001}, "em": {"tokens": 1}}}}).refusals
+    assert (stage.exit_code, stage.where, stage.stage) == (4, "budget.stages.synthesize.wall_hours", "synthesize")
+
+
+def test_of_several_refusals_the_one_to_mend_first_decides_the_code():
+    over = {"budget": {"tokens": 1}, "cold_start": {}}
+    assert exit_code(planned(over).refusals) == 5
+    assert exit_code(planned({**over, "training": {"max_tokens": 10}}).refusals) == 2
+    assert exit_code(()) == 0

@@ -8,16 +8,19 @@ import pytest
 import promptcot
 from promptcot.errors import UsageError
 from promptcot.planning import machine, plan_recipe, shown
-from promptcot.planning.beside import Actual, line
+from promptcot.planning.beside import Actual, actual, line
 from promptcot.planning.corpus import SPLITS, corpus_of
 from promptcot.planning.figures import Figures
 from promptcot.planning.machines import planned_machine
 from promptcot.planning.probe import probe
 from promptcot.planning.work import Kind
 from promptcot.recipes import builtin_recipes, load
+from promptcot.store import Run
+from promptcot.usage import Usage
 from tests.engines.conftest import save_tiny_model
 from tests.planning.plans import planned
 from tests.runs import Shell, concept_sets, jsonl, recipe
+from tests.test_pipeline import tabular
 
 SEEDS = [{"problem": f"Add {n} and {n + 1}, then name the sum of {n} such pairs.", "concepts": ["addition"], "level": "AMC8",
           "rationale": f"Pairs hide a product; {n} keeps it small."} for n in range(12)]  # fmt: skip
@@ -217,10 +220,23 @@ def test_a_run_folder_is_planned_from_the_rows_it_has(shell, tmp_path):
 
 def test_what_was_not_counted_is_left_out_of_the_comparison():
     stage = planned({"synthesize": {"concept_sets": 1000, "sample": {"max_tokens": 4096}}}).stage("synthesize")
-    unknown = line(stage, Actual(7200.0, None, None, None))
+    unknown = line(stage, Actual(7200.0, Usage()))
     assert "tokens" not in unknown
     assert "2.0 h (" in unknown
-    assert "sampled 900k tokens (870k, 780k-1.17M)" in line(stage, Actual(7200.0, None, 900_000, None))
+    assert "sampled 900k tokens (870k, 780k-1.17M)" in line(stage, Actual(7200.0, Usage(tokens_out=900_000)))
+
+
+def test_what_a_run_on_exact_tables_used_is_what_was_planned(tmp_path):
+    """Every draw is one symbol there and valid, so estimate and count are equal; but equal draws are scored once, which no plan foresees."""
+    path = tabular(tmp_path)
+    promptcot.run(path, folder=tmp_path / "run")
+    plan = plan_recipe(load(path), machine("CPU"), figures={"valid_share": 1, "draw_growth": 1, "rescored_share": 0})
+    for stage in ("em", "synthesize"):
+        used, tokens = actual(Run.open(tmp_path / "run"), stage).usage, plan.stage(stage).tokens
+        assert used.tokens_out == pytest.approx(tokens.sampled.mid)
+        expected = (tokens.read + tokens.scored).mid
+        assert 0.8 * expected <= used.tokens_in <= expected
+        assert used.tokens_trained == pytest.approx(tokens.fitted.mid)
 
 
 def test_a_run_that_cannot_be_estimated_goes_on(shell, tmp_path):

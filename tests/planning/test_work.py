@@ -34,15 +34,15 @@ def round_one():
 
 
 def test_a_round_at_the_papers_scale(round_one):
-    """124,688 rationales of 600 tokens: 75M sampled; as many sequences of 960 scored (90 % are valid); 15M a fit."""
-    assert step(round_one, "em/1/draws").step.tokens.sampled.mid == SEEDS * 8 * 600
+    """124,688 rationales of 600 tokens and an end: 75M sampled; as many sequences of 960 scored (90 % are valid); 15M a fit."""
+    assert step(round_one, "em/1/draws").step.tokens.sampled.mid == SEEDS * 8 * 601
     candidates = step(round_one, "em/1/candidates").step.tokens.scored
     assert candidates.mid == pytest.approx(0.9 * SEEDS * 8 * 960)
     assert candidates.high == pytest.approx(120e6, rel=1.0)
     assert step(round_one, "em/1/generator").step.tokens.fitted.mid == SEEDS * 960
     assert step(round_one, "em/1/generator").step.tokens.trained.mid == SEEDS * 870
-    assert step(round_one, "em/1/posterior").step.tokens.fitted.mid == SEEDS * (90 + 270 + 600)
-    assert step(round_one, "em/1/greedy").step.tokens.sampled.mid == SEEDS * 600
+    assert step(round_one, "em/1/posterior").step.tokens.fitted.mid == SEEDS * (90 + 270 + 601)
+    assert step(round_one, "em/1/greedy").step.tokens.sampled.mid == SEEDS * 601
 
 
 def test_a_round_takes_about_thirty_h100_hours_most_of_them_sampling(round_one):
@@ -92,7 +92,7 @@ def test_the_bound_counts_both_posteriors_and_both_generators():
     seeds = [{"path": "a.jsonl", "rows": 100, "split": "train"}, {"path": "b.jsonl", "rows": 50, "split": "dev"}]
     em = {**EM, "rule": "snis", "bound": {"k": [1, 8], "seeds": 20}}
     plan = planned({"em": em, "training": FULL, "inputs": {"seeds": seeds}}, figures={"valid_share": 1})
-    assert step(plan, "em/1/bound/draws_new").step.tokens.sampled.mid == 20 * 4 * 600
+    assert step(plan, "em/1/bound/draws_new").step.tokens.sampled.mid == 20 * 4 * 601
     assert step(plan, "em/1/bound/log_q_0").step.rows == Range.exact(20 * 4)
     assert step(plan, "em/1/bound/log_p_best").step.tokens.scored.mid == 20 * 8 * 960
     assert step(plan, "em/1/probe/scores").step.rows == Range.exact(60)
@@ -114,7 +114,7 @@ def test_examples_in_the_prompt_are_read_until_the_first_fit():
     shots = {"shots": 3}
     plan = planned({"cold_start": shots, "em": {**EM, "rounds": 2, "rule": "snis"}, "training": FULL})
     first, second = (step(plan, f"em/{n}/draws").step.tokens.read.mid for n in (1, 2))
-    assert first == SEEDS * 8 * (360 + 3 * 960)
+    assert first == SEEDS * 8 * (360 + 3 * 961)
     assert second == SEEDS * 8 * 360
     assert not [p for p in plan.stage("cold_start").steps if p.step.kind == "fit"]
 

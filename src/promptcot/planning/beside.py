@@ -3,17 +3,18 @@
     estimates = Estimates(recipe, run, say)
     estimates.begin("em"); ...; estimates.end("em", rows)
 
-Tokens of engines are known where their use was counted (`Manifest.usage`), those of a fit from its log; what is not known is left out. A
-stage that was done before is passed over.
+What was not counted is left out, and a stage that was done before is passed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from promptcot.changes import spent
 from promptcot.errors import PromptcotError
+from promptcot.metering import spent_in
 from promptcot.planning.corpus import Rows
 from promptcot.planning.figures import Range
 from promptcot.planning.machines import Machine, machine, planned_machine
@@ -22,6 +23,7 @@ from promptcot.planning.shown import count, hours, spread
 from promptcot.planning.speeds import HOUR
 from promptcot.recipe import Recipe
 from promptcot.store import Run
+from promptcot.usage import Usage, total
 
 WITHOUT_DEVICE = frozenset({"scripted", "tabular", "openai"})
 """Engines for whose sake nobody needs to look at this machine's devices."""
@@ -29,26 +31,17 @@ WITHOUT_DEVICE = frozenset({"scripted", "tabular", "openai"})
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """What the steps of a stage used so far; None where it was not counted."""
+    """What a stage used so far: seconds of work on its steps, and what its engines and fits counted (0: not counted)."""
 
     seconds: float
-    read: float | None
-    sampled: float | None
-    fitted: float | None
+    usage: Usage
 
 
 def actual(run: Run, stage: str) -> Actual:
-    """What a stage's finished steps used, and the seconds of unfinished ones."""
+    """What the results that a stage has now were made with, unfinished ones included."""
     names = [name for name in run.steps() if name.split("/")[0] == stage]
-    manifests = [manifest for name in names if (manifest := run.manifest(name)) is not None]
-    counted = [manifest.usage for manifest in manifests if manifest.usage]
-    logs = [float(manifest.info["total_tokens"]) for manifest in manifests if "total_tokens" in manifest.info]
-    return Actual(
-        seconds=sum(spent(run, name) for name in names),
-        read=sum(usage.get("tokens_in", 0.0) for usage in counted) if counted else None,
-        sampled=sum(usage.get("tokens_out", 0.0) for usage in counted) if counted else None,
-        fitted=sum(logs) if logs else None,
-    )
+    folders = [run.path / name / (run.current(name) or "-") for name in names]
+    return Actual(sum(spent(run, name) for name in names), total(map(spent_in, folders)))
 
 
 def line(stage: StagePlan, used: Actual) -> str:
@@ -57,13 +50,13 @@ def line(stage: StagePlan, used: Actual) -> str:
 
 
 def _parts(stage: StagePlan, used: Actual) -> Iterator[str]:
-    tokens = stage.tokens
+    tokens, usage = stage.tokens, used.usage
     for word, value, estimate in (
-        ("read and scored", used.read, tokens.read + tokens.scored),
-        ("sampled", used.sampled, tokens.sampled),
-        ("fitted", used.fitted, tokens.fitted),
+        ("read and scored", usage.tokens_in, tokens.read + tokens.scored),
+        ("sampled", usage.tokens_out, tokens.sampled),
+        ("fitted", usage.tokens_trained, tokens.fitted),
     ):
-        if value is not None and estimate.high:
+        if value:
             yield f"{word} {count(value)} tokens ({count(estimate.mid)}, {spread(estimate)})"
     taken = used.seconds / HOUR
     yield f"{hours(Range.exact(taken)).split(' (')[0]} ({hours(stage.hours)})" if stage.hours.high else f"{used.seconds:.1f} s"
@@ -80,16 +73,15 @@ class Estimates:
 
     def __init__(self, recipe: Recipe, run: Run, say: Callable[[str], None]) -> None:
         self.recipe, self.run, self.say = recipe, run, say
-        self.before = 0.0
+        self.before: frozenset[Path] = frozenset()
 
     def begin(self, stage: str) -> None:
         """Note what was done before."""
-        self.before = actual(self.run, stage).seconds
+        self.before = self._done(stage)
 
     def end(self, stage: str, rows: Callable[[], Rows]) -> None:
         """Say what the stage took, if it did anything; `rows` are what it worked on."""
-        used = actual(self.run, stage)
-        if used.seconds <= self.before or stage not in ("annotate", "cold_start", "em", "synthesize"):
+        if self._done(stage) == self.before or stage not in ("annotate", "cold_start", "em", "synthesize"):
             return
         try:
             planned = plan_recipe(self.recipe, self._machine(), rows=rows()).stage(stage)
@@ -97,7 +89,11 @@ class Estimates:
             self.say(f"  no estimate for {stage}: {error.what}")
             return
         if planned.steps:
-            self.say(line(planned, used))
+            self.say(line(planned, actual(self.run, stage)))
+
+    def _done(self, stage: str) -> frozenset[Path]:
+        """Manifests of the stage's steps."""
+        return frozenset((self.run.path / stage).rglob("manifest.json"))
 
     def _machine(self) -> Machine:
         free = all(engine.kind in WITHOUT_DEVICE for engine in self.recipe.engines.values())

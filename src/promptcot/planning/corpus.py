@@ -32,9 +32,13 @@ SPLITS = (0.6, 0.2, 0.2)
 """Shares of train, dev and test where rows are not placed by their input."""
 
 
+END = Range.exact(1.0)
+"""The end of sequence, which closes what q writes; x has its own among its tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Mean tokens of a text's parts: what p reads (`condition`), z and x with their tags and terminators, what q reads."""
+    """Mean tokens of a text's parts: what p reads (`condition`), z with its tags, x with tags and terminator, what q reads."""
 
     condition: Range
     rationale: Range
@@ -49,7 +53,7 @@ class Lengths:
     @property
     def posterior(self) -> Range:
         """q's whole sequence."""
-        return self.question + self.rationale
+        return self.question + self.rationale + END
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ planned for lacks something (memory, accelerators, a server that scores), 4 wher
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from promptcot.planning.machines import GB, Machine
 from promptcot.planning.shapes import ModelShape
 from promptcot.planning.speeds import Speeds, Worker
 from promptcot.planning.work import Kind, Step
-from promptcot.recipe import Recipe
+from promptcot.recipe import Budget, Limits, Recipe
 from promptcot.roles import Role
 from promptcot.templates import TEMPLATES
 
@@ -53,7 +53,7 @@ class Memory:
         return total
 
 
-class Limits:
+class Feasibility:
     """Memory of steps on a machine, and what is refused."""
 
     def __init__(self, recipe: Recipe, machine: Machine, figures: Figures, speeds: Speeds) -> None:
@@ -225,18 +225,20 @@ def lora_parameters(shape: ModelShape, rank: int) -> float:
     return rank * shape.layers * (2 * attention + 3 * 5 * shape.hidden)
 
 
-def over_budget(budget: dict[str, float], spent: dict[str, Range | None]) -> Iterator[Refusal]:
-    """Budgets that the plan's middle estimate exceeds."""
-    for name, limit in budget.items():
-        value = spent.get(name)
-        if value is not None and value.mid > limit:
-            yield Refusal(
-                "budget",
-                f"{value.mid:,.0f} {name.replace('_', ' ')} are more than the budget of {limit:,.0f}",
-                f"budget.{name}",
-                "fewer rounds, candidates, passes or rows, a smaller model, or a larger budget",
-                Stopped.exit_code,
-            )
+def over_budget(budget: Budget, spent: Mapping[str, Mapping[str, Range]]) -> Iterator[Refusal]:
+    """Limits of a budget that the plan's middle estimate exceeds. `spent`: by stage, and of the whole run under `""`."""
+    scopes = {"": budget, **{stage: getattr(budget.stages, stage) for stage in type(budget.stages).model_fields}}
+    for stage, limits in scopes.items():
+        for unit in Limits.model_fields:
+            limit, planned = getattr(limits, unit), spent.get(stage, {}).get(unit)
+            if limit is not None and planned is not None and planned.mid > limit:
+                yield Refusal(
+                    stage or "budget",
+                    f"{planned.mid:,.0f} {unit} are more than the budget of {limit:,.0f}",
+                    f"budget.stages.{stage}.{unit}" if stage else f"budget.{unit}",
+                    "fewer rounds, candidates, passes or rows, a smaller model, or a larger budget",
+                    Stopped.exit_code,
+                )
 
 
 def exit_code(refusals: Sequence[Refusal]) -> int:

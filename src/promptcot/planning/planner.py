@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from promptcot import models
 from promptcot.errors import MissingHere
 from promptcot.pipeline import active
 from promptcot.planning.corpus import Corpus, Rows, corpus_of
 from promptcot.planning.figures import ZERO, Figure, Figures, Range
-from promptcot.planning.limits import Limits, Memory, Refusal, over_budget
+from promptcot.planning.limits import Feasibility, Memory, Refusal, over_budget
 from promptcot.planning.machines import Machine
 from promptcot.planning.shapes import ModelShape, shape_of
 from promptcot.planning.speeds import HOUR, Measured, Speeds, Worker
 from promptcot.planning.work import Kind, Step, Tokens, steps
-from promptcot.recipe import Recipe
+from promptcot.recipe import Limits, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,8 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A recipe's plan. `held_gpu_hours` is wall time times all accelerators of the machine, busy or not: what a node costs and a budget
-    counts. `usd` is None where no price is known. `measured` tells whether a probe calibrated the speeds."""
+    """A recipe's plan. `held_gpu_hours` is wall time times all accelerators of the machine, busy or not: what a node costs. `usd` is None
+    where no price is known. `measured` tells whether a probe calibrated the speeds."""
 
     recipe: str
     machine: Machine
@@ -129,7 +128,7 @@ def plan_recipe(
     known = Figures({**recipe.plan.figures, **(figures or {})})
     corpus = corpus_of(recipe, known, rows)
     speeds = Speeds(recipe, machine, known, measured)
-    limits = Limits(recipe, machine, known, speeds)
+    limits = Feasibility(recipe, machine, known, speeds)
     work = steps(recipe, corpus, known)
     workers = {role: worker(recipe, role) for role in dict.fromkeys(step.role for step in work)}
     for shape in {w.shape.name: w.shape for w in workers.values() if w.shape}.values():
@@ -148,7 +147,7 @@ def plan_recipe(
     refused = _once(refusals)
     notes = _notes(recipe, corpus, workers, refused)
     draft = Plan(recipe.name, machine, corpus, stages, (), _usd(stages, machine, known), refused, notes, bool(measured))
-    over = tuple(over_budget(_budget(recipe), _spent(draft)))
+    over = tuple(over_budget(recipe.budget, _spent(stages)))
     return replace(draft, figures=tuple(known.used()), refusals=(*refused, *over))
 
 
@@ -162,7 +161,9 @@ def worker(recipe: Recipe, role: str) -> Worker:
     return Worker(spec.path, engine, shape)
 
 
-def _planned(work: Sequence[Step], workers: Mapping[str, Worker], speeds: Speeds, limits: Limits, figures: Figures) -> Iterator[StepPlan]:
+def _planned(
+    work: Sequence[Step], workers: Mapping[str, Worker], speeds: Speeds, limits: Feasibility, figures: Figures
+) -> Iterator[StepPlan]:
     running: str | None = None
     for step in work:
         by = workers[step.role]
@@ -215,16 +216,16 @@ def _notes(recipe: Recipe, corpus: Corpus, workers: Mapping[str, Worker], refuse
     return tuple(notes)
 
 
-def _budget(recipe: Recipe) -> dict[str, float]:
-    """The limits of the recipe's `budget` that are numbers."""
-    section: dict[str, Any] = recipe.model_dump(mode="json").get("budget") or {}
-    return {name: float(value) for name, value in section.items() if isinstance(value, int | float)}
-
-
-def _spent(plan: Plan) -> dict[str, Range | None]:
-    tokens = plan.tokens
-    total = tokens.read + tokens.sampled + tokens.scored + tokens.fitted
-    return {"gpu_hours": plan.held_gpu_hours, "tokens": total, "usd": plan.usd}
+def _spent(stages: Sequence[StagePlan]) -> dict[str, dict[str, Range]]:
+    """What a budget counts, by stage and (under `""`) in all: tokens that models read, write and are trained on, dollars for services,
+    accelerators while engines and fits hold them, and wall time."""
+    found: dict[str, dict[str, Range]] = {"": dict.fromkeys(Limits.model_fields, ZERO)}
+    for stage in stages:
+        tokens = stage.tokens
+        everything = tokens.read + tokens.sampled + tokens.scored + tokens.fitted
+        found[stage.name] = {"tokens": everything, "usd": stage.usd, "gpu_hours": stage.gpu_hours, "wall_hours": stage.hours}
+        found[""] = {unit: value + found[stage.name][unit] for unit, value in found[""].items()}
+    return found
 
 
 def _once(refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:

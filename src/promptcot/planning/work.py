@@ -12,7 +12,7 @@ from enum import StrEnum
 from math import comb
 
 from promptcot.heldout import CAP
-from promptcot.planning.corpus import Corpus, Lengths
+from promptcot.planning.corpus import END, Corpus, Lengths
 from promptcot.planning.figures import ZERO, Figures, Range
 from promptcot.recipe import Em, Fit, Recipe, Rule, Sample
 
@@ -125,7 +125,7 @@ class _Work:
 
     def _fit(self, name: str, part: str, rows: Range, text: Lengths, settings: Fit) -> Step:
         """A fit of p or q on so many texts."""
-        loss = text.rationale + text.problem if part == "generator" else text.rationale
+        loss = text.rationale + (text.problem if part == "generator" else END)
         whole = text.generator if part == "generator" else text.posterior
         limit, passes = self.recipe.training.max_tokens, rows * settings.epochs
         tokens = Tokens(trained=passes * loss.at_most(limit), fitted=passes * whole.at_most(limit))
@@ -205,7 +205,7 @@ class _Work:
 
     def _drawn(self, name: str, version: int, rows: Range, draws: int, limit: int) -> Step:
         """`draws` rationales of q for each of `rows`. A server is sent the prompt with every draw."""
-        prefix, z = self._prefix("posterior", version), self._draw(limit)
+        prefix, z = self._prefix("posterior", version), (self._draw(limit) + END).at_most(limit)
         sent = draws if self.served("posterior") else 1
         tokens = Tokens(read=rows * prefix * sent, sampled=rows * draws * z)
         longest = self.corpus.longest_question and self.corpus.longest_question + limit
@@ -217,7 +217,7 @@ class _Work:
         assert self.recipe.em is not None
         limit = self.recipe.em.sample.max_tokens
         z = self._draw(limit) if self.with_rationale else ZERO
-        whole = self._prefix(part, version) + z + (self.lengths.problem if part == "generator" else ZERO)
+        whole = self._prefix(part, version) + z + (self.lengths.problem if part == "generator" else END)
         longest = self.corpus.longest_question and self.corpus.longest_question + limit
         return Step(name, Kind.SCORE, self.role(part), f"{part}:{version}", Tokens(scored=rows * whole), rows, longest, whole.mid)
 

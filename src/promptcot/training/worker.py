@@ -10,6 +10,7 @@ import gc
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ def fit_transformers(
     _require_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with quiet_loading(), tempfile.TemporaryDirectory(prefix=f".{out.name.lstrip('.')}-", dir=out.parent) as scratch:
-        losses, seconds = _train(model, plan, settings, training, Path(scratch), seed, on_step)
+        reporter = _train(model, plan, settings, training, Path(scratch), seed, on_step)
         _free_memory()
         os.replace(Path(scratch) / "model", out)
     return FitLog(
@@ -72,8 +73,9 @@ def fit_transformers(
         dropped=data.dropped,
         tokens=plan.count(batches.scored_tokens),
         total_tokens=plan.count(lambda example: len(example.tokens)),
-        seconds=seconds,
-        losses=tuple(losses),
+        seconds=reporter.seconds,
+        losses=tuple(reporter.losses),
+        gpu_seconds=reporter.gpu_seconds,
     )
 
 
@@ -85,8 +87,9 @@ def _train(
     scratch: Path,
     seed: int,
     on_step: Callable[[Progress], None] | None,
-) -> tuple[list[float], float]:
-    """Take all steps and save `scratch/model`. Returns the losses and the seconds of the steps."""
+) -> Reporter:
+    """Take all steps and save `scratch/model`. Returns the losses and the times."""
+    began = time.monotonic()
     set_seed(seed)
     network = _load(model)
     if training.gradient_checkpointing:
@@ -95,11 +98,11 @@ def _train(
     arguments = _arguments(scratch / "trainer", settings, seed, use_cache=getattr(network.config, "use_cache", True))
     autocast = pick_dtype(training.dtype, arguments.device) == torch.bfloat16
     trainer = WeightedTrainer(adapted or network, output_layer(network), plan, settings, arguments, autocast=autocast)
-    reporter = Reporter(trainer, on_step)
+    reporter = Reporter(trainer, on_step, began)
     trainer.add_callback(reporter)
     trainer.train()
     _save(adapted.merge_and_unload() if adapted else network, model, scratch / "model")
-    return trainer.losses, reporter.seconds
+    return reporter
 
 
 def _free_memory() -> None:
