@@ -227,7 +227,7 @@ def test_what_was_not_counted_is_left_out_of_the_comparison():
 
 
 def test_what_a_run_on_exact_tables_used_is_what_was_planned(tmp_path):
-    """Every draw is one symbol there and valid, so estimate and count are equal; but equal draws are scored once, which no plan foresees."""
+    """Every draw is one symbol there and valid, so estimate and count are equal, but that equal draws are scored once."""
     path = tabular(tmp_path)
     promptcot.run(path, folder=tmp_path / "run")
     plan = plan_recipe(load(path), machine("CPU"), figures={"valid_share": 1, "draw_growth": 1, "rescored_share": 0})

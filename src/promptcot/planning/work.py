@@ -87,8 +87,10 @@ class _Work:
     def role(self, part: str) -> str:
         return part if part in self.recipe.models else "generator"
 
-    def served(self, part: str) -> bool:
-        return self.recipe.engines[self.recipe.model(self.role(part)).engine].served
+    def sent(self, part: str, draws: int) -> int:
+        """How often a prompt is read for so many draws: transformers reads it once a batch, others with every draw."""
+        engine = self.recipe.engines[self.recipe.model(self.role(part)).engine]
+        return -(-draws // engine.batch_rows) if engine.kind == "transformers" else draws
 
     # annotation
 
@@ -204,10 +206,9 @@ class _Work:
         return prefix + shown * self.shots if version == 0 else prefix
 
     def _drawn(self, name: str, version: int, rows: Range, draws: int, limit: int) -> Step:
-        """`draws` rationales of q for each of `rows`. A server is sent the prompt with every draw."""
+        """`draws` rationales of q for each of `rows`."""
         prefix, z = self._prefix("posterior", version), (self._draw(limit) + END).at_most(limit)
-        sent = draws if self.served("posterior") else 1
-        tokens = Tokens(read=rows * prefix * sent, sampled=rows * draws * z)
+        tokens = Tokens(read=rows * prefix * self.sent("posterior", draws), sampled=rows * draws * z)
         longest = self.corpus.longest_question and self.corpus.longest_question + limit
         weights = f"posterior:{version}"
         return Step(name, Kind.SAMPLE, self.role("posterior"), weights, tokens, rows * draws, longest, (prefix + z).mid)
@@ -226,18 +227,21 @@ class _Work:
     def synthesize(self) -> Iterator[Step]:
         r = self.recipe
         if r.synthesize is not None and not r.inputs.problems:
-            rows, version = self.corpus.concept_sets * r.synthesize.passes, r.em.rounds if r.em else 0
-            yield self._written("synthesize/problems", rows, version, r.synthesize.sample.max_tokens, sets=self.corpus.concept_sets)
+            version = r.em.rounds if r.em else 0
+            yield self._written(
+                "synthesize/problems", self.corpus.concept_sets, version, r.synthesize.sample.max_tokens, r.synthesize.passes
+            )
 
-    def _written(self, name: str, rows: int, version: int, cap: int, *, sets: int | None = None) -> Step:
-        """`rows` completions of p, over `sets` concept sets."""
+    def _written(self, name: str, sets: int, version: int, cap: int, draws: int = 1) -> Step:
+        """`draws` completions of p for each of `sets` concept sets."""
         growth = self.figures["draw_growth"] if self.corpus.exact else 1.0
         text = ((self.lengths.rationale + self.lengths.problem) * growth).at_most(cap)
         prefix = self._prefix("generator", version)
-        tokens = Tokens(read=prefix * (rows if self.served("generator") or sets is None else sets), sampled=text * rows)
+        rows = Range.exact(sets * draws)
+        tokens = Tokens(read=prefix * sets * self.sent("generator", draws), sampled=text * rows)
         longest = self.corpus.longest_condition and self.corpus.longest_condition + cap
         weights = f"generator:{version}"
-        return Step(name, Kind.SAMPLE, "generator", weights, tokens, Range.exact(rows), longest, (prefix + text).mid)
+        return Step(name, Kind.SAMPLE, "generator", weights, tokens, rows, longest, (prefix + text).mid)
 
 
 def _blocks(valid: Range, wanted: int) -> Range:
