@@ -84,7 +84,7 @@ def test_what_is_finished_loads_whatever_the_budget(tmp_path: Path) -> None:
     assert work(tmp_path, Budget(tokens=1), stop=0).worked == []
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(limits=st.lists(st.integers(1, ALL + 50), min_size=1, max_size=3), ahead=st.integers(1, 9), seed=st.integers(0, 99))
 def test_whatever_the_limits_a_stop_is_due_and_nothing_is_done_twice(
     tmp_path_factory: pytest.TempPathFactory, limits: list[int], ahead: int, seed: int

@@ -89,7 +89,7 @@ def journal_of(run: Path) -> Path:
 # rows
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(ahead=st.integers(1, 12), seed=st.integers(0, 99), journal=st.booleans(), stop=st.integers(0, 9))
 def test_any_order_of_answers_and_any_stop_give_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, whole: dict[str, bytes], ahead: int, seed: int, journal: bool, stop: int

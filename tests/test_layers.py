@@ -24,6 +24,7 @@ FLOORS: tuple[str, ...] = (
     "em",
     "report summary",
     "pipeline",
+    "planning",
     "inspection previewing running doctor",
     "api cli",
 )

@@ -127,7 +127,7 @@ def test_a_finished_step_costs_nothing_again(tmp_path: Path) -> None:
     assert manifest_usage(place) == before
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(stops=st.lists(st.integers(0, 9), max_size=4), ahead=st.integers(1, 9), seed=st.integers(0, 99), journal=st.booleans())
 def test_after_any_sequence_of_failures_all_that_was_paid_for_is_booked_once(
     tmp_path_factory: pytest.TempPathFactory, stops: list[int], ahead: int, seed: int, journal: bool
@@ -145,7 +145,7 @@ def test_after_any_sequence_of_failures_all_that_was_paid_for_is_booked_once(
         assert tokens_of(workers) == (1 << ITEMS) - 1, "what the journal recalls is not paid for again"
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(at=st.integers(1, ITEMS), ahead=st.integers(1, 9), seed=st.integers(0, 99))
 def test_what_a_kill_leaves_of_a_served_step_accounts_for_every_answer(
     tmp_path_factory: pytest.TempPathFactory, at: int, ahead: int, seed: int

@@ -194,6 +194,51 @@ def preview(
         print(_preview_text(row))
 
 
+@app.command()
+def plan(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE|DIR", help="A recipe by name or path, or a run folder, whose rows are then used.")
+    ],
+    gpu: Annotated[str | None, typer.Option(help="H100, H200, A100-80, L40S or CPU; default: the recipe's, else what is here.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, help="How many of them.")] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Send 64 rows through the engines here and plan with their speeds.")] = False,
+    figures: Annotated[list[str] | None, typer.Option("--figure", help="Set a planning figure: rationale_tokens=400. Repeatable.")] = None,
+    rows: RowsOption = None,
+    overrides: SetOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tokens, hours, memory, disk and cost of a recipe, and what of it cannot be done: exit code 2 (the recipe), 5 (the machine) or 4 (a
+    budget)."""
+    from promptcot import api
+    from promptcot.planning import beside, exit_code, shown
+    from promptcot.store import Run
+
+    _look_in(data)
+    done = api.plan(recipe, gpu=gpu, gpus=gpus, rows=rows, overrides=overrides or (), figures=_figures(figures or ()), probe=probe, say=say)
+    if as_json:
+        _json(shown.as_json(done))
+    else:
+        print(shown.as_text(done))
+        if (Path(recipe) / "run.json").is_file():
+            print("\n".join(beside.lines(done, Run.open(Path(recipe)))))
+    if code := exit_code(done.refusals):
+        raise typer.Exit(code)
+
+
+def _figures(given: Sequence[str]) -> dict[str, float]:
+    from promptcot.errors import UsageError
+
+    found = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise UsageError(f"`{text}` is not NAME=NUMBER", where="--figure", remedy="for example --figure rationale_tokens=400") from None
+    return found
+
+
 def _preview_text(row: Preview) -> str:
     rule = f"--- {row.role}  {row.id}  prefix {row.tokens[0]} tokens, scored {row.tokens[1]} tokens "
     parts = (("trained on (only what follows a bar `|` is scored)", row.trained), ("reads", row.prefix), ("answers", row.completion))

@@ -17,11 +17,12 @@ from promptcot.durable import read_json
 from promptcot.errors import UsageError
 from promptcot.metering import by_stage, spent
 from promptcot.pipeline import STAGES, active
+from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import validate
-from promptcot.records import Dropped
+from promptcot.records import ConceptSet, Dropped, Record, Seed, Triple
 from promptcot.store import Run, entries_in
-from promptcot.tables import schema_of
+from promptcot.tables import from_table, schema_of
 from promptcot.usage import Usage, total
 
 SCHEMA = 1
@@ -107,6 +108,19 @@ def table(run: Run, name: str, *, dropped: bool = False) -> pa.Table:
     if dropped and not files:
         return schema_of(Dropped).empty_table()
     return pa.concat_tables([pq.read_table(path) for path in files]) if files else pa.table({})
+
+
+def rows_of(run: Run) -> Rows | None:
+    """The triples (or, before annotation, the seeds) and given concept sets that a run has made so far; None without any."""
+
+    def rows(name: str, record: type[Record]) -> list[Any]:
+        files = _parts(run, name, "part") if run.manifest(name) is not None else []
+        return [row for path in files for row in from_table(pq.read_table(path), record)]
+
+    recipe, triples = recipe_of(run), rows("annotate", Triple)
+    sets = rows("synthesize/concept_sets", ConceptSet) if recipe.inputs.concept_sets else []
+    found = Rows(() if triples or recipe.annotate is None else rows("seeds", Seed), triples, sets)
+    return found if triples or found.seeds or sets else None
 
 
 def _parts(run: Run, name: str, kind: str) -> list[Path]:

@@ -430,6 +430,17 @@ class Budget(Limits):
     """Limits for single stages, beside those of the run."""
 
 
+class Planned(Strict):
+    """What `promptcot plan` reckons with; nothing else reads it, and no result depends on it."""
+
+    gpu: Literal["H100", "H200", "A100-80", "L40S", "CPU"] | None = None
+    """The accelerator that the recipe is meant for. Default: what is here."""
+    gpus: int = Field(1, gt=0)
+    """How many of them the machine has."""
+    figures: dict[str, float] = {}
+    """Values in place of the plan's own, by the names that it prints: `rationale_tokens: 400`, `usd_per_gpu_hour: 2.5`."""
+
+
 class Recipe(Strict):
     """A whole experiment."""
 
@@ -465,6 +476,8 @@ class Recipe(Strict):
     """Early stops."""
     budget: Budget = Budget()
     """Limits to what the run may use."""
+    plan: Planned = Planned()
+    """The machine that the recipe is meant for."""
 
     @model_validator(mode="after")
     def _roles_resolve(self) -> Recipe:

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,6 +22,8 @@ from promptcot.errors import Incomplete, UsageError
 from promptcot.executors import Draining, LocalWorkplace, Watch
 from promptcot.models import fingerprint
 from promptcot.pipeline import Session, active
+from promptcot.planning.beside import Estimates
+from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import load, overridden, validate
 from promptcot.report.data import ModelRow, Origin
@@ -91,6 +94,7 @@ def run_recipe(
     with run.writing(), _orderly_stop() as draining:
         place = LocalWorkplace(run, watch=watch, draining=draining, confirm=_only(changes, only) if only else changes, budget=recipe.budget)
         session = Session(recipe, place, say=say)
+        estimates = Estimates(recipe, run, say)
         last = only or until or stages[-1]
         for stage in stages[: stages.index(last) + 1]:
             say(f"== {stage}")
@@ -98,9 +102,21 @@ def run_recipe(
             if stage == "report":
                 write_report(session, run, recipe)
             else:
+                estimates.begin(stage)
                 session.do(stage)
+                estimates.end(stage, partial(_worked_on, session, stage))
             _mark(run, stage, done=True)
     return session
+
+
+def _worked_on(session: Session, stage: str) -> Rows:
+    """The rows that a stage began with, for its estimate."""
+    recipe = session.recipe
+    if stage == "annotate":
+        return Rows(seeds=session.seeds.rows) if recipe.annotate and recipe.inputs.seeds else Rows()
+    triples = session.triples.rows if recipe.inputs.seeds or recipe.inputs.triples else ()
+    sets = session.concept_sets.rows if stage == "synthesize" and recipe.inputs.concept_sets else ()
+    return Rows(triples=triples, concept_sets=sets)
 
 
 def _only(changes: Changes, only: str) -> Callable[[StepSpec, Run], str]:
