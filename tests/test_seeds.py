@@ -296,7 +296,7 @@ def test_hostile_lines_are_bad_rows(tmp_path):
         ("x.json", b'{"problem": "a"}', "not a list"),
         ("x.json", b'{"problems": {"a": {}}, "concepts": {}, "hints": {}}', "CHAMP"),
         ("x.jsonl.gz", b"no gzip", "cannot be read"),
-        ("x.jsonl.gz", gzip.compress(b'{"problem": "a"}\n' * 99)[:-9], "cannot be read"),
+        ("x.jsonl.gz", gzip.compress(b'{"problem": "a"}\n' * 99, mtime=0)[:-9], "cannot be read"),
         ("x.parquet", b"no parquet", "cannot be read"),
         ("x.csv", b"problem\na", "no data file"),
         ("x.jsonl", b'{"text": "a"}\n', "cannot be told"),
