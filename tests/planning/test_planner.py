@@ -125,6 +125,7 @@ def tiny_recipe(folder: Path, **sections):
 # a probe
 
 
+@pytest.mark.slow
 def test_a_probe_measures_each_kind_of_work_and_takes_the_figures_place(tmp_path):
     found = load(tiny_recipe(tmp_path))
     said: list[str] = []

@@ -187,7 +187,7 @@ class _Work:
         posteriors = {"new": 0} if em.rule is Rule.FIXED or em.freeze_posterior else versions
         wanted = -(-max(em.bound.k) // len(posteriors))
         for which, version in posteriors.items():
-            rows = dev * _blocks(self.figures["valid_share"], wanted)
+            rows = dev * blocks(self.figures["valid_share"], wanted)
             yield self._drawn(f"{folder}/draws_{which}", version, rows, wanted, em.sample.max_tokens)
         for judge, version in enumerate(posteriors.values() if len(posteriors) > 1 else ()):
             yield self._scored(f"{folder}/log_q_{judge}", "posterior", version, dev * wanted)
@@ -244,7 +244,7 @@ class _Work:
         return Step(name, Kind.SAMPLE, "generator", weights, tokens, rows, longest, (prefix + text).mid)
 
 
-def _blocks(valid: Range, wanted: int) -> Range:
+def blocks(valid: Range, wanted: int) -> Range:
     """How many blocks of `wanted` draws it takes, on average, until so many are valid: fewest at the highest share of valid ones."""
     shares = (valid.high, valid.mid, valid.low)
     return Range(*(1 + sum(_short(share, wanted, block * wanted) for block in range(1, CAP)) for share in shares))
