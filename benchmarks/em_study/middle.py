@@ -1,6 +1,6 @@
 """Middle tier of the EM study: models of a million parameters on a language whose truth is known, through the package's own EM.
 
-    python -m benchmarks.em_study.middle --run DIR [--seeds 10] [--workers 2] [--markdown OUT.md]
+    python -m benchmarks.em_study.middle --run DIR [--seeds 10] [--parts decides] [--train 2048] [--rounds 2] [--markdown OUT.md]
 
 For each seed a synthetic language of (c, z, x) is drawn (`middle_language`), a small Llama is fitted on annotated triples, and EM runs on
 (c, x) alone under every rule (`middle_arms`). Since all z can be enumerated, log p_theta(x|c), the posterior and what they fall short of
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     kept = given.run / "results.json"
     if not given.tables:
-        results = sorted(run(given.run, PARTS, given.seeds, Size(), given.workers), key=lambda row: (row["part"], row["seed"]))
+        size, parts = Size(train=given.train, rounds=given.rounds), [part for part in PARTS if part.name in given.parts]
+        results = sorted(run(given.run, parts, given.seeds, size, given.workers), key=lambda row: (row["part"], row["seed"]))
         write_json(kept, {"schema": 1, "results": results})
     text = middle_tables.section(json.loads(kept.read_text(encoding="utf-8"))["results"])
     print(text)
@@ -71,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="where it works, and resumes")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--parts", nargs="+", default=[part.name for part in PARTS], choices=[part.name for part in PARTS])
+    parser.add_argument("--train", type=int, default=Size.train, help="problems that EM sees")
+    parser.add_argument("--rounds", type=int, default=Size.rounds)
     parser.add_argument("--workers", type=int, default=2, help="seeds side by side, one core each")
     parser.add_argument("--markdown", type=Path, help="write the section there too")
     parser.add_argument("--tables", action="store_true", help="print from DIR/results.json, run nothing")
