@@ -42,7 +42,7 @@ def test_a_round_of_em_with_served_models(serve, pair, tmp_path):
     """p and q behind servers with faults, fitted by tables: the round improves p like one whose engine is in the process."""
     server = serve({}, by_path=True, plan=mix(3, 0.05, ["429", "reset", "empty", "nan", "truncated", "500"]))
     setting = toy.setting(Em(rounds=1, candidates=8, ess=0, data="all", bound=Bound(k=[1, 4]), check=8))
-    start, pool, dev = by_path(pair, server), toy.triples(2), toy.renamed(toy.triples(None), "dev")
+    start, pool, dev = by_path(pair, server), toy.annotated(toy.triples(2)), toy.renamed(toy.triples(None), "dev")
     served = em.run(MemoryWorkplace(tmp_path / "served"), start, pool, dev, setting)
     local = em.run(MemoryWorkplace(tmp_path / "local"), pair, pool, dev, setting)
     health, wanted = served.rounds[0].health, local.rounds[0].health
@@ -68,7 +68,7 @@ def test_em_refuses_a_server_that_cannot_score_before_it_samples(serve, pair, tm
     server = serve({}, habits, by_path=True)
     place = LocalWorkplace(Run.create(tmp_path / "run", {}))
     with pytest.raises(MissingHere, match="cannot score"):
-        em.run(place, by_path(pair, server), toy.triples(), toy.renamed(toy.triples(None), "dev"), toy.setting(Em(rounds=1)))
+        em.run(place, by_path(pair, server), toy.annotated(toy.triples()), toy.renamed(toy.triples(None), "dev"), toy.setting(Em(rounds=1)))
     assert all(e.body.get("max_tokens") == 1 for e in server.entries())  # first tries only
 
 
