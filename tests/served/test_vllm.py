@@ -19,7 +19,7 @@ from promptcot.engines.vllm import environment, server
 from promptcot.engines.vllm.command import launch
 from promptcot.engines.vllm.engine import VllmEngine
 from promptcot.engines.vllm.environment import Environment
-from promptcot.engines.vllm.fleet import Fleet
+from promptcot.engines.vllm.fleet import FLEET, Fleet
 from promptcot.errors import Incomplete, MissingHere, Stopped, UsageError
 from promptcot.executors import LocalWorkplace, MemoryWorkplace
 from promptcot.heldout import Pair
@@ -89,6 +89,17 @@ def test_other_weights_take_the_place_of_those_that_nobody_uses(fleet, pair, spe
         assert [stub.alive(s["pid"]) for s in stub.starts(noted)] == [True, False]
     scores(fleet, pair.generator.path, spec())
     assert stub.starts(noted)[-1]["alone"]
+
+
+def test_servers_that_share_the_memory_stay_side_by_side(fleet, pair, spec, noted, tmp_path):
+    third = toy.pair(tmp_path / "third").posterior.path
+    for path in (pair.posterior.path, pair.generator.path, pair.posterior.path, third, pair.posterior.path):
+        with VllmEngine(path, spec(gpu_memory=0.4), fleet) as engine:
+            engine.require_scorer()
+            assert list(engine.sample([SampleRequest("a", PREFIX)], Sampling(max_tokens=4), 0))
+    begun = stub.starts(noted)
+    assert [s["model"] for s in begun] == [str(path.resolve()) for path in (pair.posterior.path, pair.generator.path, third)]
+    assert [stub.alive(s["pid"]) for s in begun] == [True, False, True]  # the one that was used longest ago made room
 
 
 def test_a_server_that_does_not_come_up_is_quoted(fleet, pair, spec):
@@ -235,18 +246,22 @@ def served_pair(pair, spec) -> Pair:
 
 
 @pytest.mark.slow
-def test_a_round_of_em_starts_each_model_when_it_is_needed_and_only_then(pair, spec, noted, tmp_path):
-    """The E-step one server for q and one for p; the bound one for each of four models, and the new q a second time, since each of the two
-    posteriors scores the other's draws. Never two at once, and none during a fit."""
+@pytest.mark.parametrize("share", [None, 0.3])
+def test_a_round_of_em_starts_each_model_when_it_is_needed_and_only_then(pair, spec, noted, tmp_path, share):
+    """The E-step one server for q and one for p; the bound one for each of four models. Without room for two at once the new q once more,
+    since each posterior scores the other's draws. None goes on during a fit."""
     setting = toy.setting(Em(rounds=1, candidates=4, ess=0, data="all", bound=Bound(k=[1, 4]), check=4))
     pool, dev = toy.annotated(toy.triples(2)), toy.renamed(toy.triples(None), "dev")
     place = LocalWorkplace(Run.create(tmp_path / "run", {}))
-    result = em.run(place, served_pair(pair, spec()), pool, dev, setting)
+    result = em.run(place, served_pair(pair, spec(gpu_memory=share)), pool, dev, setting)
+    FLEET.close()
     begun = stub.starts(noted)
     new, old = result.rounds[0].pair, pair
-    order = [old.posterior, old.generator, new.posterior, old.posterior, new.posterior, old.generator, new.generator]
+    again = [] if share else [new.posterior]
+    order = [old.posterior, old.generator, new.posterior, old.posterior, *again, old.generator, new.generator]
     assert [s["model"] for s in begun] == [str(role.path.resolve()) for role in order]
-    assert all(s["alone"] for s in begun)
+    assert [s["alone"] for s in begun] == ([True, False, True, False, False, False] if share else [True] * 7)
+    assert stub.gone(*(s["pid"] for s in begun))
     agreements = [pq.read_table(path).to_pylist()[0] for path in (tmp_path / "run").glob("em/*/handover/*/*/part-*.parquet")]
     assert sorted(row["role"] for row in agreements) == ["generator", "generator", "posterior", "posterior"]
     assert all(row["gap"] < 1e-9 and len(row["parents"]) == 4 for row in agreements)

@@ -1,7 +1,8 @@
 """Which servers run: one per weights and settings, shared by all who open it, and none that nobody needs where memory is wanted.
 
-Steps open and close an engine many times over the same weights. A server therefore outlives its users, and ends when other weights are to
-be served or loaded, before a fit, at the end of a stage, and with the process.
+Steps open and close an engine many times over the same weights. A server therefore outlives its users, and ends when memory is wanted
+for others (by their `gpu_memory`, the whole where it is not set), before other weights are loaded or fitted here, at the end of a stage,
+and with the process.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ class Fleet:
         self._begun = 0
 
     def take(self, folder: Path, spec: EngineSpec, given_up: threading.Event) -> Server:
-        """A server of the weights in `folder` that answers; `put_back` it. The idle ones of other weights are stopped first.
+        """A server of the weights in `folder` that answers; `put_back` it. Idle ones that leave it no room are stopped first, those that
+        were used longest ago before others.
 
         Raises `MissingHere` when it does not come up, `Incomplete` when it has died too often or `given_up` is set."""
         key = _key(folder, spec)
         with self._lock:
-            self._stop([other for other in self._servers if other != key and not self._users[other]])
-            if key not in self._servers:
-                self._servers[key] = Server(folder, spec, self._next_log())
-            server = self._servers[key]
+            server = self._servers.pop(key, None) or Server(folder, spec, self._next_log())
+            self._make_room(server)
+            self._servers[key] = server
             server.ensure(given_up)
             self._users[key] += 1
             return server
@@ -70,6 +71,11 @@ class Fleet:
         finally:
             self._logs = before
             self.close()
+
+    def _make_room(self, wanted: Server) -> None:
+        idle = [key for key in self._servers if not self._users[key]]  # in the order of their last use
+        while idle and sum(server.share for server in (wanted, *self._servers.values())) > 1:
+            self._stop([idle.pop(0)])
 
     def _stop(self, keys: list[Key]) -> None:
         for key in keys:

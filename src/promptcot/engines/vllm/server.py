@@ -53,6 +53,11 @@ class Server:
         return f"http://{HOST}:{self.port}/v1"
 
     @property
+    def share(self) -> float:
+        """The share of the memory that it takes."""
+        return self.spec.gpu_memory or 1.0
+
+    @property
     def alive(self) -> bool:
         """Whether its process runs."""
         return self._process is not None and _runs(self._process)
