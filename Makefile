@@ -1,6 +1,8 @@
 # make demo     set up .venv, fetch the embedded model, run the demo to its report
 # make test     set up .venv with the test tools, run all tests
 # make check    ruff, format, mypy, fast tests: under two minutes, offline once installed
+# make vllm     set up .vllm, the environment that serves models with vLLM (3.5 GB); VLLM=vllm==<VERSION> takes a build for GPUs
+# make test-vllm  the tests that serve the embedded model with it: minutes
 # make bench    benchmarks, as ratios side by side
 # TORCH_INDEX=<URL>  take torch from that index (for instance CPU builds, where the default one offers CUDA only)
 
@@ -9,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: install install-dev models demo test check bench clean
+.PHONY: install install-dev models demo test check vllm test-vllm bench clean
 
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
@@ -35,13 +37,23 @@ demo: models
 
 test: install-dev
 	$(BIN)/promptcot models --fetch all
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m "not vllm"
 
 check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not vllm"
+
+.vllm/installed: constraints-vllm.txt tools/install_vllm.py tools/install_torch.py
+	$(PYTHON) tools/install_vllm.py .vllm constraints-vllm.txt
+	touch $@
+
+vllm: .vllm/installed
+
+test-vllm: install-dev vllm
+	$(BIN)/promptcot models --fetch smollm2-135m-instruct
+	REQUIRE_VLLM=1 $(BIN)/python -m pytest -m vllm --durations=10
 
 bench: install-dev
 	$(BIN)/python benchmarks/pipeline.py
@@ -49,4 +61,4 @@ bench: install-dev
 	$(BIN)/python benchmarks/training.py
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .vllm runs

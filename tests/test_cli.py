@@ -361,6 +361,7 @@ def test_data_names_a_folder_for_any_verb(shell, tmp_path):
 
 def test_doctor_works_without_torch_and_says_what_is_missing(tmp_path):
     hide = "import os; sys.modules['torch'] = None; sys.modules['datasets'] = None; os.environ['PROMPTCOT_CACHE'] = 'nothing'"
+    hide += "; os.environ['PROMPTCOT_VLLM_PYTHON'] = 'nowhere'"
     with process("doctor", "--json", before=hide, folder=tmp_path) as child:
         out, err = child.communicate(timeout=60)
     assert child.returncode == 5, err
@@ -373,6 +374,8 @@ def test_doctor_works_without_torch_and_says_what_is_missing(tmp_path):
     assert checks["smollm2-135m-instruct"]["remedy"] == "promptcot models --fetch smollm2-135m-instruct"
     assert not checks["datasets"]["ok"]
     assert not checks["datasets"]["required"]
+    assert "no interpreter `nowhere`" in checks["vllm"]["found"]
+    assert checks["vllm"]["remedy"].startswith("make vllm")
 
 
 def test_doctor_is_content_without_what_the_demo_does_not_need(shell, monkeypatch, tmp_path):

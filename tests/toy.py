@@ -103,6 +103,11 @@ def entropy(role: Role) -> float:
     return float(h.mean())
 
 
+def annotated(pool: Pool) -> Pool:
+    """The same triples with a rationale."""
+    return Pool(tuple(replace(t, rationale="z0") for t in pool.rows), f"{pool.digest}-annotated")
+
+
 def renamed(pool: Pool, split: str) -> Pool:
     """The same triples in another split, with other ids."""
     return Pool(tuple(replace(t, id=record_id(split, (t.id,)), split=split) for t in pool.rows), f"{pool.digest}-{split}")

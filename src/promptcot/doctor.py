@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptcot import models
+from promptcot.engines.vllm import environment
+from promptcot.errors import MissingHere
 
 SCHEMA = 1
 
@@ -30,7 +32,7 @@ class Check:
 
 def checks() -> list[Check]:
     """All findings, cheapest first; nothing is downloaded."""
-    return [_python(), *map(_package, _PACKAGES), _accelerator(), *_models(), _disk(), _browser()]
+    return [_python(), *map(_package, _PACKAGES), _vllm(), _accelerator(), *_models(), _disk(), _browser()]
 
 
 _PACKAGES = (
@@ -63,6 +65,15 @@ def _package(entry: tuple[str, str, str]) -> Check:
         return Check(name, True, importlib.metadata.version(name.replace("_", "-")), use, required=required)
     except importlib.metadata.PackageNotFoundError:
         return Check(name, True, "present", use, required=required)
+
+
+def _vllm() -> Check:
+    use = "engines of kind `vllm`"
+    try:
+        there = environment.find()
+    except MissingHere as error:
+        return Check("vllm", False, f"absent: {error.what}", use, error.remedy, required=False)
+    return Check("vllm", True, f"{there.version} on {there.device}, {there.python}", use, required=False)
 
 
 def _accelerator() -> Check:

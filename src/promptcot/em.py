@@ -117,9 +117,13 @@ def one_round(
         return replace(first, pair=replace(current, generator=fitted(base.generator, first.selections)))
     scorers = (current.generator, current.posterior)
     name = f"{folder}/draws"
+    if number == 1:
+        handover.agree(place, "em/0", current.posterior, train, rows=em.check)
     draws = estep.draw(place, name, current.posterior, train, em, round=number, seed=setting.seed, exact=setting.exact, scorers=scorers)
     checked = handover.check(place, folder, current.posterior, draws, train, rows=0 if setting.exact else em.check)
     draws = checked.draws
+    if number == 1:
+        handover.agree(place, "em/0", current.generator, train, rows=em.check)
     candidates = estep.score(place, f"{folder}/candidates", current.generator, draws, train, em.reject)
     selections = _select(place, f"{folder}/selections", candidates, train, setting, number)
     frozen = em.rule is Rule.FIXED or em.freeze_posterior or not (fit_posterior or em.rule is Rule.PAPER)
@@ -166,13 +170,29 @@ def _fit(place: Workplace, number: int, start: Role, selections: Sequence[Select
 def judge(place: Workplace, number: int, so_far: EmResult, trained: Trained, train: Pool, dev: Pool, setting: Setting) -> Round:
     """Compare a round with the best so far on dev problems, and store its health."""
     em, best, new = setting.em, so_far.best, trained.pair
+    known = {best.generator.fingerprint, best.posterior.fingerprint}
+
+    def agree(role: Role) -> None:
+        if role.fingerprint not in known:
+            handover.agree(place, f"em/{number}", role, train, rows=em.check)
+
     evidence = Evidence(len(train.rows), trained.draws, trained.candidates, trained.selections, (), (), len(dev.rows), trained.log_q_gap)
     if dev.rows and em.rule is Rule.NO_RATIONALE:
+        agree(new.generator)
         table = heldout.compare_exact(place, number, so_far.best_round, best.generator, new.generator, dev)
         evidence = replace(evidence, bound=table.rows)
     elif dev.rows:
         held = heldout.compare(
-            place, number, so_far.best_round, best, new, dev, k=max(em.bound.k), max_tokens=em.sample.max_tokens, seed=setting.seed
+            place,
+            number,
+            so_far.best_round,
+            best,
+            new,
+            dev,
+            k=max(em.bound.k),
+            max_tokens=em.sample.max_tokens,
+            seed=setting.seed,
+            first_use=agree,
         )
         probe = heldout.probe(place, number, new.generator, held.first_draws, dev, held.table.digest)
         evidence = replace(evidence, bound=held.table.rows, probe=probe.rows)

@@ -11,6 +11,7 @@ from typing import Any
 
 from promptcot.durable import canonical
 from promptcot.engines.protocol import FitExample
+from promptcot.engines.vllm.fleet import FLEET
 from promptcot.errors import Stopped
 from promptcot.executors import Progress, Workplace
 from promptcot.models import fingerprint
@@ -60,6 +61,7 @@ def fit_role(
             note = f"loss {done.loss:.3f}, {done.tokens_per_second:.0f} tokens/s"
             place.watch(Progress(name, done.step, done.steps, time.monotonic() - started, note))
 
+        FLEET.release()  # the fit needs the memory of servers that nobody uses
         with place.meter.reading(lambda: used):
             log = fit(start.path, examples, settings, training, folder, seed=seed, kind=start.trained_as, on_step=tell)
             used = Usage(tokens_trained=log.total_tokens, gpu_seconds=log.gpu_seconds)

@@ -158,9 +158,22 @@ def stratum(place: Workplace, name: str, posterior: Role, pool: Pool, wanted: in
 
 
 def compare(
-    place: Workplace, round: int, best_round: int, best: Pair, new: Pair, pool: Pool, *, k: int, max_tokens: int, seed: int
+    place: Workplace,
+    round: int,
+    best_round: int,
+    best: Pair,
+    new: Pair,
+    pool: Pool,
+    *,
+    k: int,
+    max_tokens: int,
+    seed: int,
+    first_use: Callable[[Role], None] = lambda role: None,
 ) -> Compared:
     """The importance weights of both generators on each held-out triple, under the mixture of both posteriors.
+
+    Each step continues with the weights of the one before where it can, since a server has to be started for others. `first_use` hears of a
+    new model just before it is first asked.
 
     A triple for which a posterior wrote fewer than its share of valid rationales, or a score could not be had, leaves both models."""
     folder = f"em/{round}/bound"
@@ -168,12 +181,15 @@ def compare(
     if best.posterior.fingerprint == new.posterior.fingerprint:
         del posteriors["best"]
     wanted = -(-k // len(posteriors))
-    strata = [stratum(place, f"{folder}/draws_{which}", role, pool, wanted, max_tokens, seed) for which, role in posteriors.items()]
+    first_use(new.posterior)
+    drawn = [(f"{folder}/draws_{which}", role) for which, role in reversed(posteriors.items())]
+    strata = [stratum(place, name, role, pool, wanted, max_tokens, seed) for name, role in drawn][::-1]
     kept = [t for t in pool.rows if all(len(s.draws.get(t.id, ())) == wanted for s in strata)]
     source = "+".join(s.digest for s in strata)
     log_m = _mixture(place, folder, strata, kept, source)
     asked = [Asked(d.id, t, d.ids) for t in kept for d in _interleaved(strata, t)]
     log_p_best = score_texts(place, f"{folder}/log_p_best", best.generator, asked, as_posterior=False, source=source)
+    first_use(new.generator)
     log_p_new = score_texts(place, f"{folder}/log_p_new", new.generator, asked, as_posterior=False, source=source)
     kept = [t for t in kept if not any(_unknown(d.id, log_m, log_p_best, log_p_new) for d in _interleaved(strata, t))]
 

@@ -29,7 +29,7 @@ from promptcot.gates import Gate
 from promptcot.heldout import Pair
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split
-from promptcot.recipe import Recipe, Rule, Sample
+from promptcot.recipe import Em, Recipe, Rule, Sample
 from promptcot.records import Attempt, ConceptSet, Dropped, Label, Problem, Record, Seed, Triple
 from promptcot.roles import Role, resolve
 from promptcot.seeds import Reading
@@ -270,6 +270,8 @@ class Session:
             return self._given("problems", Problem, reading, [i.model_dump() for i in r.inputs.problems])
         if r.synthesize is None:
             raise UsageError("the recipe makes no problems", where="synthesize", remedy="add `synthesize:` or `inputs.problems`")
+        if r.em is None and r.cold_start is not None:  # EM looks at what it is handed itself
+            handover.agree(self.place, "synthesize", self.generator, self.train, rows=Em().check)
         return synthesis.problems(
             self.place,
             "synthesize/problems",

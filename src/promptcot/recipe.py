@@ -126,7 +126,7 @@ class EngineSpec(Strict):
     """`vllm`: the most tokens a sequence may have, prefix and continuation together. Default: the model's own context."""
     gpu_memory: float | None = Field(None, gt=0, le=1)
     """`vllm`: share of the accelerator's memory that a server takes, of main memory on a CPU. Default: vLLM's own; on a CPU, the weights
-    and 4 GiB."""
+    and 4 GiB. Servers whose shares add up to at most 1 stay side by side; without it there is one at a time."""
     start_timeout_s: float = Field(900.0, gt=0)
     """`vllm`: seconds that a server may take until it answers."""
     extra_args: list[str] = []

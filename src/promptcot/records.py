@@ -218,6 +218,21 @@ class Health(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement(Record):
+    """What the engine that serves a `role` and the one in the trainer's environment say of the same texts (`parents`) and weights.
+
+    `served`, `here`: log p of each text, in nats, of which `tokens` are scored; `gap`: root mean square of their differences, nats a text;
+    `limit`: the widest gap that passes."""
+
+    role: str
+    served: tuple[float, ...]
+    here: tuple[float, ...]
+    tokens: tuple[int, ...]
+    gap: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConceptSet(Record):
     """Concepts and a level to design a problem from. `prompt` is a given generator input, used verbatim when present."""
 

@@ -63,9 +63,19 @@ class Role:
             yield engine
 
     @property
+    def here(self) -> Role:
+        """The same weights under the engine of the environment that trains."""
+        return replace(self, engine=self.engine.model_copy(update={"kind": self.trained_as}))
+
+    @property
     def served(self) -> bool:
         """Whether the model answers from behind a server: then a step keeps every answer as it comes, in a journal."""
         return self.engine.served
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the weights in this role's folder are those that a server runs: it is started on them, or loads them by path."""
+        return self.engine.kind == "vllm" or (self.engine.kind == "openai" and "{path}" in (self.engine.model or ""))
 
     @property
     def trained_as(self) -> str:
@@ -82,7 +92,7 @@ class Role:
 
     def require_trainable(self) -> None:
         """Raise `UsageError` where weights fitted here would never reach the server that is to run them."""
-        if self.engine.kind == "openai" and "{path}" not in (self.engine.model or ""):
+        if self.served and not self.handed_over:
             raise UsageError(
                 f"`{self.name}` is to be fitted, but the servers at {', '.join(self.engine.urls)} would go on serving its old weights",
                 where=f"models.{self.name}",

@@ -18,6 +18,7 @@ import yaml
 from promptcot import __version__, metering, report
 from promptcot.changes import Changes, spent
 from promptcot.durable import read_json, write_json
+from promptcot.engines.vllm.fleet import FLEET
 from promptcot.errors import Incomplete, UsageError
 from promptcot.executors import Draining, LocalWorkplace, Watch
 from promptcot.models import fingerprint
@@ -91,7 +92,7 @@ def run_recipe(
         if name not in stages:
             raise UsageError(f"this recipe has no stage `{name}`", where="--only/--until", remedy=f"stages here: {', '.join(stages)}")
     changes = Changes(stages, redo, keep)
-    with run.writing(), _orderly_stop() as draining:
+    with run.writing(), _orderly_stop() as draining, FLEET.logging_to(run.path / "logs"):
         place = LocalWorkplace(run, watch=watch, draining=draining, confirm=_only(changes, only) if only else changes, budget=recipe.budget)
         session = Session(recipe, place, say=say)
         estimates = Estimates(recipe, run, say)
@@ -104,6 +105,7 @@ def run_recipe(
             else:
                 estimates.begin(stage)
                 session.do(stage)
+                FLEET.close()
                 estimates.end(stage, partial(_worked_on, session, stage))
             _mark(run, stage, done=True)
     return session

@@ -46,7 +46,7 @@ def test_a_round_of_em_with_served_models(serve, pair, tmp_path):
     """p and q behind servers with faults, fitted by tables: the round improves p like one whose engine is in the process."""
     server = serve({}, by_path=True, plan=mix(3, 0.05, ["429", "reset", "empty", "nan", "truncated", "500"]))
     setting = toy.setting(Em(rounds=1, candidates=8, ess=0, data="all", bound=Bound(k=[1, 4]), check=8))
-    start, pool, dev = by_path(pair, server), toy.triples(2), toy.renamed(toy.triples(None), "dev")
+    start, pool, dev = by_path(pair, server), toy.annotated(toy.triples(2)), toy.renamed(toy.triples(None), "dev")
     served = em.run(MemoryWorkplace(tmp_path / "served"), start, pool, dev, setting)
     local = em.run(MemoryWorkplace(tmp_path / "local"), pair, pool, dev, setting)
     health, wanted = served.rounds[0].health, local.rounds[0].health
@@ -64,7 +64,7 @@ def test_what_servers_bill_is_what_the_manifests_say(serve, pair, tmp_path):
     setting = toy.setting(Em(rounds=1, candidates=4, bound=Bound(k=[1, 2]), check=8))
     place = LocalWorkplace(Run.create(tmp_path / "run", {}))
     start = by_path(pair, server, usd_per_million_in=1e6, usd_per_million_out=2e6)
-    em.run(place, start, toy.triples(), toy.renamed(toy.triples(None), "dev"), setting)
+    em.run(place, start, toy.annotated(toy.triples()), toy.renamed(toy.triples(None), "dev"), setting)
     used = total(spent(place.run).values())
     assert (used.tokens_in, used.tokens_out) == server.billed()
     assert used.requests >= len(server.entries())  # beside them lists of models, where a server had been taken out
@@ -86,7 +86,7 @@ def test_em_refuses_a_server_that_cannot_score_before_it_samples(serve, pair, tm
     server = serve({}, habits, by_path=True)
     place = LocalWorkplace(Run.create(tmp_path / "run", {}))
     with pytest.raises(MissingHere, match="cannot score"):
-        em.run(place, by_path(pair, server), toy.triples(), toy.renamed(toy.triples(None), "dev"), toy.setting(Em(rounds=1)))
+        em.run(place, by_path(pair, server), toy.annotated(toy.triples()), toy.renamed(toy.triples(None), "dev"), toy.setting(Em(rounds=1)))
     assert all(e.body.get("max_tokens") == 1 for e in server.entries())  # first tries only
 
 

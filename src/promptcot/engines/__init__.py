@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptcot.engines.vllm.fleet import FLEET
 from promptcot.errors import MissingHere
 from promptcot.recipe import EngineSpec
 
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from promptcot.engines.scripted import ScriptedEngine
     from promptcot.engines.tabular import TabularEngine
     from promptcot.engines.transformers import TransformersEngine
+    from promptcot.engines.vllm.engine import VllmEngine
 
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def open_engine(folder: Path, spec: EngineSpec) -> TransformersEngine | TabularEngine | ScriptedEngine | OpenAIEngine:
+def open_engine(folder: Path, spec: EngineSpec) -> TransformersEngine | TabularEngine | ScriptedEngine | OpenAIEngine | VllmEngine:
     """The engine `spec.kind` over the model in `folder`: a `Sampler` and a `Scorer`. Raises `MissingHere` without its libraries."""
     match spec.kind:
         case "tabular":
@@ -41,6 +43,8 @@ def open_engine(folder: Path, spec: EngineSpec) -> TransformersEngine | TabularE
             _require_models_extra()
             from promptcot.engines.transformers import TransformersEngine
 
+            FLEET.release()  # a server that nobody uses would hold the memory that these weights need
+
             return TransformersEngine.open(folder, spec)
         case "openai":
             _require_serve_extra()
@@ -48,9 +52,10 @@ def open_engine(folder: Path, spec: EngineSpec) -> TransformersEngine | TabularE
 
             return OpenAIEngine.open(folder, spec)
         case "vllm":
-            raise MissingHere(
-                "servers are not started for you yet", where="engines", remedy="start vLLM yourself and use `kind: openai` with its `urls`"
-            )
+            _require_serve_extra()
+            from promptcot.engines.vllm.engine import VllmEngine
+
+            return VllmEngine.open(folder, spec)
 
 
 def open_embedder(folder: Path) -> Embedder:

@@ -13,7 +13,7 @@ from promptcot.engines.openai import bodies, probing, replies
 from promptcot.engines.openai.failures import Passing, Secret
 from promptcot.engines.openai.probing import CHAT, COMPLETIONS
 from promptcot.engines.openai.replies import Reply
-from promptcot.engines.openai.servers import REPEAT, Patience, Pool
+from promptcot.engines.openai.servers import REPEAT, Mend, Patience, Pool
 from promptcot.engines.protocol import Completion, Message, Sampled, SampleRequest, Sampling, Scored, ScoreRequest, Tokenizer
 from promptcot.errors import Incomplete, UsageError
 from promptcot.outcomes import Finish
@@ -40,9 +40,11 @@ class Once(Generic[T]):
 class Client:
     """Asks the servers of one model. `tokenizer` is None where the model has no folder here."""
 
-    def __init__(self, path: Path, spec: EngineSpec, secret: Secret, patience: Patience, tokenizer: Tokenizer | None) -> None:
+    def __init__(
+        self, path: Path, spec: EngineSpec, secret: Secret, patience: Patience, tokenizer: Tokenizer | None, mend: Mend | None = None
+    ) -> None:
         self.path, self.spec, self.tokenizer = path, spec, tokenizer
-        self.pool = Pool(spec, secret, patience)
+        self.pool = Pool(spec, secret, patience, mend)
         self.usage = Usage()
         self.model = Once(self._model)
         self.dialect = Once(self._dialect)

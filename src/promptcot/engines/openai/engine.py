@@ -19,7 +19,7 @@ from promptcot.engines.openai.background import Background
 from promptcot.engines.openai.breaker import Breaker
 from promptcot.engines.openai.client import Client
 from promptcot.engines.openai.failures import Secret
-from promptcot.engines.openai.servers import Patience
+from promptcot.engines.openai.servers import Mend, Patience
 from promptcot.engines.protocol import Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest, Tokenizer
 from promptcot.engines.tokenizing import open_tokenizer
 from promptcot.errors import MissingHere, UsageError
@@ -33,12 +33,13 @@ MOST_IN_FLIGHT = 1024
 class OpenAIEngine:
     """The model at `path` (a folder with its tokenizer, or a name that the server knows) behind the servers of `spec.urls`.
 
-    Nothing is sent before the first request. Open it in a `with` block, or `close` it; several threads may use it at once."""
+    Nothing is sent before the first request. Open it in a `with` block, or `close` it; several threads may use it at once. `mend` is asked
+    to bring back servers that went silent (see `Pool`)."""
 
     independent = True
 
-    def __init__(self, path: Path, spec: EngineSpec, patience: Patience = PATIENCE) -> None:
-        self.path, self.spec, self._patience = path, spec, patience
+    def __init__(self, path: Path, spec: EngineSpec, patience: Patience = PATIENCE, *, mend: Mend | None = None) -> None:
+        self.path, self.spec, self._patience, self._mend = path, spec, patience, mend
         self._breaker, self._lock = Breaker(), threading.Lock()
         self._client: Client | None = None
         self._background: Background | None = None
@@ -124,7 +125,7 @@ class OpenAIEngine:
         with self._lock:
             if self._client is None or self._background is None:
                 tokenizer = self.tokenizer if self.path.is_dir() else None
-                self._client = Client(self.path, self.spec, self._secret(), self._patience, tokenizer)
+                self._client = Client(self.path, self.spec, self._secret(), self._patience, tokenizer, self._mend)
                 self._background = Background(self._client.pool.close)
             return self._client, self._background
 

@@ -20,7 +20,7 @@ import tenacity
 
 from promptcot.engines.openai.congestion import Congestion, Pacing
 from promptcot.engines.openai.failures import Busy, Passing, Refused, Rejected, Secret, Slow, content, transport
-from promptcot.errors import Incomplete, UsageError
+from promptcot.errors import Incomplete, PromptcotError, UsageError
 from promptcot.recipe import EngineSpec
 
 STRIKES = 3
@@ -31,6 +31,8 @@ REPEAT = "run the same command again to resume: what was answered is kept"
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Mend = Callable[[], None]
+"""Brings a server back that went silent. Blocks until it answers; raises a `PromptcotError` when it will not any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Server:
         self.in_flight = self.strikes = self.outages = self.failed_calls = 0
         self.paused_until = 0.0
         self.out = False
+        self.lost: PromptcotError | None = None
 
     @property
     def load(self) -> float:
@@ -62,10 +65,11 @@ class Server:
 
 
 class Pool:
-    """The servers of one engine. Lives on the engine's event loop; `close` it there."""
+    """The servers of one engine. Lives on the engine's event loop; `close` it there. One who started the servers gives a `mend`, which is
+    called in a thread whenever one was taken out."""
 
-    def __init__(self, spec: EngineSpec, secret: Secret, patience: Patience) -> None:
-        self.spec, self.secret, self.patience = spec, secret, patience
+    def __init__(self, spec: EngineSpec, secret: Secret, patience: Patience, mend: Mend | None = None) -> None:
+        self.spec, self.secret, self.patience, self._mend = spec, secret, patience, mend
         self.servers = [Server(url, spec.concurrency) for url in spec.urls]
         self.requests = 0
         self._pacing = Pacing(spec.requests_per_minute)
@@ -73,7 +77,8 @@ class Pool:
         self._revivals: set[asyncio.Task[None]] = set()
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         timeout = httpx2.Timeout(spec.timeout_s, connect=min(CONNECT_S, spec.timeout_s), pool=None)
-        self._client = httpx2.AsyncClient(headers=secret.headers, limits=limits, timeout=timeout)
+        here: dict[str, None] = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}  # never by way of a proxy
+        self._client = httpx2.AsyncClient(headers=secret.headers, limits=limits, timeout=timeout, mounts=here)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -169,6 +174,9 @@ class Pool:
             self._changed.notify_all()
 
     def _require_one(self) -> None:
+        lost = [server.lost for server in self.servers if server.lost is not None]
+        if len(lost) == len(self.servers):
+            raise lost[0]
         if all(server.out and server.failed_calls > self.spec.retries for server in self.servers):
             raise Incomplete("no server answers any more", where=self._named(), remedy=f"start one, then {REPEAT}")
 
@@ -192,6 +200,8 @@ class Pool:
         """Ask a server for its models until it answers: the wait doubles with each failed call, and with each outage after the other."""
         while server.out:
             await asyncio.sleep(min(self.patience.longest_s, self.patience.first_s * 2 ** min(16, server.outages + server.failed_calls)))
+            if self._mend is not None and not await self._mended(server):
+                return
             try:
                 async with asyncio.timeout(min(CONNECT_S, self.spec.timeout_s)):
                     await self._exchange("GET", f"{server.url}/models", None)
@@ -203,6 +213,15 @@ class Pool:
                 server.out = False
             await self._tell()
         server.strikes, server.outages = 0, server.outages + 1
+
+    async def _mended(self, server: Server) -> bool:
+        assert self._mend is not None
+        try:
+            await asyncio.to_thread(self._mend)
+        except PromptcotError as error:
+            server.lost = error
+            await self._tell()
+        return server.lost is None
 
 
 class _Tries(tenacity.stop.stop_base):
