@@ -19,6 +19,7 @@ from transformers.utils import logging as loading
 
 from promptcot.engines.batching import pack, windows
 from promptcot.engines.hf_tokenizer import HfTokenizer
+from promptcot.engines.host_memory import keep_freed_memory, release_freed_memory
 from promptcot.engines.protocol import Completion, Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest
 from promptcot.engines.sampling import Drawn, Row, decode
 from promptcot.engines.scoring import head_is_linear, score_batch, score_rows
@@ -47,6 +48,8 @@ class TransformersEngine:
             )
         device = pick_device(spec.device)
         dtype = pick_dtype(spec.dtype, device)
+        if device.type == "cpu":
+            keep_freed_memory()
         with quiet_loading():
             model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
@@ -57,9 +60,7 @@ class TransformersEngine:
     def close(self) -> None:
         """Free the model's memory; the engine is of no use afterwards."""
         self.__dict__.pop("model", None)
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
     def __enter__(self) -> Self:
         return self
@@ -139,6 +140,14 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     if device.type == "cpu":
         return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
     return torch.bfloat16 if device.type != "cuda" or torch.cuda.is_bf16_supported() else torch.float32
+
+
+def free_memory() -> None:
+    """Give back what nothing holds any more, on the host and on the accelerator. A Trainer refers to itself, hence the collection."""
+    gc.collect()
+    release_freed_memory()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 @contextmanager

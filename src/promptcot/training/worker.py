@@ -6,7 +6,6 @@ deterministic, ends at the same weights).
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import tempfile
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, TrainingArguments, set_seed
 
+from promptcot.engines.host_memory import keep_freed_memory
 from promptcot.engines.protocol import FitExample
-from promptcot.engines.transformers import pick_dtype, quiet_loading
+from promptcot.engines.transformers import free_memory, pick_dtype, quiet_loading
 from promptcot.errors import MissingHere, UsageError
 from promptcot.recipe import Fit, Training
 from promptcot.training import batches
@@ -63,7 +63,7 @@ def fit_transformers(
     out.parent.mkdir(parents=True, exist_ok=True)
     with quiet_loading(), tempfile.TemporaryDirectory(prefix=f".{out.name.lstrip('.')}-", dir=out.parent) as scratch:
         losses, seconds = _train(model, plan, settings, training, Path(scratch), seed, on_step)
-        _free_memory()
+        free_memory()
         os.replace(Path(scratch) / "model", out)
     return FitLog(
         steps=len(plan),
@@ -94,19 +94,14 @@ def _train(
     adapted = _with_lora(network, training.lora_rank) if training.method == "lora" else None
     arguments = _arguments(scratch / "trainer", settings, seed, use_cache=getattr(network.config, "use_cache", True))
     autocast = pick_dtype(training.dtype, arguments.device) == torch.bfloat16
+    if arguments.device.type == "cpu":
+        keep_freed_memory()
     trainer = WeightedTrainer(adapted or network, output_layer(network), plan, settings, arguments, autocast=autocast)
     reporter = Reporter(trainer, on_step)
     trainer.add_callback(reporter)
     trainer.train()
     _save(adapted.merge_and_unload() if adapted else network, model, scratch / "model")
     return trainer.losses, reporter.seconds
-
-
-def _free_memory() -> None:
-    """Weights, gradients and optimizer state: the Trainer refers to itself, so they would stay until some later collection."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _require_free(out: Path) -> None:
