@@ -2,6 +2,7 @@
 # make test     set up .venv with the test tools, run all tests
 # make check    ruff, format, mypy, fast tests: under two minutes, offline once installed
 # make bench    benchmarks, as ratios side by side
+# make trl      TRL into .trl, so that `make bench` trains with it too
 # TORCH_INDEX=<URL>  take torch from that index (for instance CPU builds, where the default one offers CUDA only)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: install install-dev models demo test check bench clean
+.PHONY: install install-dev models demo test check bench trl clean
 
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
@@ -44,9 +45,13 @@ check: install-dev
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 bench: install-dev
-	$(BIN)/python benchmarks/pipeline.py
-	$(BIN)/python benchmarks/concepts.py
-	$(BIN)/python benchmarks/training.py
+	$(BIN)/promptcot models --fetch all
+	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.concepts
+	$(BIN)/python -m benchmarks.estep
+
+trl: install-dev
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --upgrade --target .trl trl==1.16.0
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .trl runs
