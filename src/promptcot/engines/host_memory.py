@@ -1,7 +1,7 @@
 """What the C library does with freed memory: it keeps it for the next block while a model works on the CPU.
 
-glibc hands every block over 32 MiB back to the kernel when it is freed, and the top of its heap soon after. A forward pass allocates and
-frees such blocks at each layer and slice of logits, so the kernel maps and zeroes the same pages each time. Numbers do not change.
+glibc hands every block over 32 MiB back to the kernel when it is freed, and the top of its heap soon after. A forward pass allocates
+and frees such blocks at each layer and slice of logits, so the kernel maps and zeroes the same pages each time. Numbers do not change.
 Elsewhere (musl, macOS, Windows), and where the environment sets `MALLOC_*` or `GLIBC_TUNABLES` itself, nothing is done.
 """
 
