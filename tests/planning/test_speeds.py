@@ -66,6 +66,9 @@ def test_a_server_starts_once_for_each_change_of_weights():
     sections = {"em": {"rounds": 1, "rule": "snis"}, "training": {"max_tokens": 4096}, "inputs": {"seeds": seeds}}
     once, more = (planned(sections, figures={**QUIET, "server_start_s": s}).hours.mid for s in (0, HOUR))
     assert more - once == pytest.approx(8)
+    written = {**sections, "synthesize": {"concept_sets": 10}}
+    once, more = (planned(written, figures={**QUIET, "server_start_s": s}).hours.mid for s in (0, HOUR))
+    assert more - once == pytest.approx(9), "a server ends with its stage"
 
 
 def test_a_services_requests_per_minute_bound_it():

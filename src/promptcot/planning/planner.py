@@ -164,13 +164,13 @@ def worker(recipe: Recipe, role: str) -> Worker:
 def _planned(
     work: Sequence[Step], workers: Mapping[str, Worker], speeds: Speeds, limits: Feasibility, figures: Figures
 ) -> Iterator[StepPlan]:
-    running: str | None = None
+    running: tuple[str, str] | None = None  # a server goes on while its weights are asked for, but not beyond its stage
     for step in work:
         by = workers[step.role]
         seconds = speeds.seconds(step, by)
-        if step.kind is Kind.FIT or by.engine.kind != "vllm" or running != step.weights:
+        if step.kind is Kind.FIT or by.engine.kind != "vllm" or running != (step.stage, step.weights):
             seconds += speeds.opening(by, fits=step.kind is Kind.FIT)
-        running = step.weights if by.engine.kind == "vllm" and step.kind is not Kind.FIT else None
+        running = (step.stage, step.weights) if by.engine.kind == "vllm" and step.kind is not Kind.FIT else None
         yield StepPlan(step, seconds / HOUR, speeds.gpus(step, by), limits.memory(step, by), _disk(step, by, figures), _price(step, by))
 
 
@@ -193,12 +193,13 @@ def _usd(stages: Sequence[StagePlan], machine: Machine, figures: Figures) -> Ran
 
 
 def _side_by_side(recipe: Recipe, machine: Machine, workers: Mapping[str, Worker]) -> list[Refusal]:
-    """Annotators are open side by side, so the accelerators of their servers add up."""
+    """Annotators are open side by side, so the accelerators of their servers add up, or the shares of them."""
     names = [a.model for a in recipe.annotate.annotators] if recipe.annotate else []
-    wanted = sum(workers[name].engine.gpus for name in names if name in workers and workers[name].engine.kind == "vllm")
+    engines = [workers[name].engine for name in names if name in workers and workers[name].engine.kind == "vllm"]
+    wanted = sum(engine.gpus * (engine.gpu_memory or 1.0) for engine in engines)
     if machine.is_cpu or wanted <= machine.gpus:
         return []
-    what = f"the annotators' servers run side by side and want {wanted} accelerators; the machine has {machine.gpus}"
+    what = f"the annotators' servers run side by side and want {wanted:g} accelerators; the machine has {machine.gpus}"
     remedy = "annotate with one after the other in recipes of their own, or on servers elsewhere (`kind: openai`)"
     return [Refusal("annotate", what, "annotate.annotators", remedy, MissingHere.exit_code)]
 
