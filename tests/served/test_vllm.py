@@ -102,6 +102,19 @@ def test_servers_that_share_the_memory_stay_side_by_side(fleet, pair, spec, note
     assert [stub.alive(s["pid"]) for s in begun] == [True, False, True]  # the one that was used longest ago made room
 
 
+def test_an_engine_that_outlives_its_server_leaves_the_next_one_in_peace(fleet, pair, spec, noted):
+    late = VllmEngine(pair.posterior.path, spec(), fleet)
+    assert list(late.score(SCORES))
+    fleet.close()
+    with VllmEngine(pair.posterior.path, spec(), fleet) as engine:
+        assert list(engine.score(SCORES))
+        late.close()
+        fleet.release()
+        assert [stub.alive(s["pid"]) for s in stub.starts(noted)] == [False, True]
+    fleet.release()
+    assert not stub.alive(stub.starts(noted)[-1]["pid"])
+
+
 def test_a_server_that_does_not_come_up_is_quoted(fleet, pair, spec):
     with pytest.raises(MissingHere, match=r"(?s)ended while it started.*\| no room for 8 GPUs") as caught:
         scores(fleet, pair.posterior.path, spec("--fail", "no room for 8 GPUs"))

@@ -71,7 +71,7 @@ def start(folder, triples, tmp_path_factory) -> Path:
     texts = [render(t, segmenter.rationale(t.rationale)) for t in shown for render in (segmenter.generator, segmenter.posterior)]
     examples = [FitExample(f"{n}", tokens) for n, tokens in enumerate(texts)]
     out: Path = tmp_path_factory.mktemp("start") / "model"
-    fit(folder, examples, Fit(epochs=4, lr=3e-4, batch=4, schedule="constant"), Training(), out, seed=0)
+    fit(folder, examples, Fit(epochs=3, lr=2e-4, batch=4), Training(), out, seed=0)
     return out
 
 
@@ -86,7 +86,7 @@ def recipe(folder: Path, start: Path) -> Path:
             "rounds": 1,
             "candidates": 4,
             "check": 4,
-            "sample": {"temperature": 1.0, "max_tokens": 64},
+            "sample": {"temperature": 1.0, "max_tokens": 112},
             "fit": {"epochs": 1, "lr": 1e-4, "batch": 4},
             "bound": {"k": [1, 2], "seeds": 2},
         },
@@ -159,7 +159,7 @@ def test_a_round_of_em_on_servers_that_die_and_a_run_that_is_killed(start, tmp_p
     assert 0 < kept < len(train)
     assert sorted((d["parents"][0], d["draw"]) for d in draws) == sorted((t, n) for t in train for n in range(4))
     health = opened["em/1/health"].to_pylist()[0]
-    assert health["valid_share"][0] > 0.2
+    assert health["valid_share"][0] > 0.1
     assert health["log_q_gap"] < handover.LIMIT
     steps = [f"{name}/handover/{role}" for name in ("em/0", "em/1") for role in ("posterior", "generator")]
     agreements = [row for step in steps for row in opened[step].to_pylist()]

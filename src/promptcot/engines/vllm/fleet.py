@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from promptcot.engines.vllm.server import Server
+from promptcot.errors import PromptcotError
 from promptcot.recipe import EngineSpec
 
 Key = tuple[str, str]
@@ -42,14 +43,21 @@ class Fleet:
             server = self._servers.pop(key, None) or Server(folder, spec, self._next_log())
             self._make_room(server)
             self._servers[key] = server
-            server.ensure(given_up)
+            try:
+                server.ensure(given_up)
+            except PromptcotError:
+                if not self._users[key]:  # the next one who asks gets a fresh start
+                    self._stop([key])
+                raise
             self._users[key] += 1
             return server
 
     def put_back(self, server: Server) -> None:
         """One user less. The server goes on, for the next."""
         with self._lock:
-            self._users[_key(server.folder, server.spec)] -= 1
+            key = _key(server.folder, server.spec)
+            if self._servers.get(key) is server:
+                self._users[key] -= 1
 
     def release(self) -> None:
         """Stop the servers that nobody uses: what comes next wants their memory."""
