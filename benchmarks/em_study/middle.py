@@ -4,8 +4,8 @@
 
 For each seed a synthetic language of (c, z, x) is drawn (`middle_language`), a small Llama is fitted on annotated triples, and EM runs on
 (c, x) alone under every rule (`middle_arms`). Since all z can be enumerated, log p_theta(x|c), the posterior and what they fall short of
-the truth are exact (`middle_measures`). Three parts: `decides` (the rationale decides the problem), `control` (it says nothing), `grid`
-(settings of `snis`).
+the truth are exact (`middle_measures`). Four parts: `decides` (the rationale decides the problem), `scarce` (so it does, and problems are
+few: each is seen twice a round), `control` (it says nothing), `grid` (settings of `snis`).
 
 DIR/knob-K/seed-S/run is a run folder; killed, the study goes on where it was. DIR/results.json holds every value by problem, from which
 `middle_tables` prints; `--tables` prints from it without running.
@@ -23,7 +23,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -37,18 +37,22 @@ from promptcot.heldout import Pair
 
 @dataclass(frozen=True)
 class Part:
-    """Arms that are compared with one another, in one language setting. `seeds`: at most so many of those asked for."""
+    """Arms that are compared with one another, in one language setting. `seeds`: at most so many of those asked for; `sizes`: what differs
+    from the size that is asked for."""
 
     name: str
     knob: float
     seeds: int
     arms: tuple[Arm, ...]
     bounds: bool = False
+    sizes: Mapping[str, Any] = field(default_factory=dict)
 
 
 BY_NAME = {arm.name: arm for arm in RULES}
+SCARCE = {"train": 768, "epochs": 2.0, "rounds": 2}
 PARTS = (
     Part("decides", 0.8, 1000, (COLD, *RULES, CONTINUED), bounds=True),
+    Part("scarce", 0.8, 1000, (COLD, *RULES), sizes=SCARCE),
     Part("control", 0.0, 4, (COLD, *(BY_NAME[name] for name in ("snis", "argmax", "uniform", "shuffled", "no_rationale")))),
     Part("grid", 0.8, 3, (BY_NAME["snis"], *GRID)),
 )
@@ -108,7 +112,7 @@ def one_seed(folder: Path, part: Part, seed: int, size: Size) -> dict[str, Any]:
     started = time.monotonic()
     home = folder / f"knob-{part.knob}" / f"seed-{seed}"
     home.mkdir(parents=True, exist_ok=True)
-    s = middle_arms.start(home, part.knob, seed, size)
+    s = middle_arms.start(home, part.knob, seed, replace(size, **part.sizes))
     arms: dict[str, Mapping[str, Any]] = {}
     bounds: Mapping[str, list[float]] = {}
     with middle_arms.workplace(home / "run") as place:

@@ -32,12 +32,14 @@ def nested(values: np.ndarray, *, level: float = 0.95, seed: int = 0) -> Estimat
 
 def section(results: Results) -> str:
     """The markdown section."""
-    of_part = {name: [r for r in results if r["part"] == name] for name in ("decides", "control", "grid")}
+    of_part = {name: [r for r in results if r["part"] == name] for name in ("decides", "scarce", "control", "grid")}
     parts = ["# Middle tier: a million parameters, and the truth known", ""]
     if rows := of_part["decides"]:
         parts += ["## Every rule against the truth", "", setting(rows), "", *rules(rows), ""]
         parts += ["## What `snis` gains", "", *gains(rows, "snis"), "", "## IWAE-K against the exact value", "", *iwae(rows), ""]
         parts += ["## What was spent", "", *spent(rows), ""]
+    if rows := of_part["scarce"]:
+        parts += ["## Few problems, each seen twice a round", "", setting(rows), "", *rules(rows), "", *gains(rows, "snis"), ""]
     if rows := of_part["grid"]:
         parts += ["## Settings of `snis`", "", setting(rows), "", *grid(rows), "", *gains(rows, "snis"), ""]
     if rows := of_part["control"]:
