@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     kept = given.run / "results.json"
     if not given.tables:
-        size, parts = Size(train=given.train, rounds=given.rounds), [part for part in PARTS if part.name in given.parts]
+        size, parts = Size(train=given.train, rounds=given.rounds, dev=given.held_out), [part for part in PARTS if part.name in given.parts]
         results = sorted(run(given.run, parts, given.seeds, size, given.workers), key=lambda row: (row["part"], row["seed"]))
         write_json(kept, {"schema": 1, "results": results})
     text = middle_tables.section(json.loads(kept.read_text(encoding="utf-8"))["results"])
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--parts", nargs="+", default=[part.name for part in PARTS], choices=[part.name for part in PARTS])
     parser.add_argument("--train", type=int, default=Size.train, help="problems that EM sees")
     parser.add_argument("--rounds", type=int, default=Size.rounds)
+    parser.add_argument("--held-out", type=int, default=Size.dev, help="problems that arms are judged on; more of them retrain nothing")
     parser.add_argument("--workers", type=int, default=2, help="seeds side by side, one core each")
     parser.add_argument("--markdown", type=Path, help="write the section there too")
     parser.add_argument("--tables", action="store_true", help="print from DIR/results.json, run nothing")
