@@ -4,6 +4,7 @@
 # make vllm     set up .vllm, the environment that serves models with vLLM (3.5 GB); VLLM=vllm==<VERSION> takes a build for GPUs
 # make test-vllm  the tests that serve the embedded model with it: minutes
 # make bench    benchmarks, as ratios side by side
+# make trl      TRL into .trl, so that `make bench` trains with it too
 # TORCH_INDEX=<URL>  take torch from that index (for instance CPU builds, where the default one offers CUDA only)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: install install-dev models demo test check vllm test-vllm bench clean
+.PHONY: install install-dev models demo test check vllm test-vllm bench trl clean
 
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
@@ -56,9 +57,13 @@ test-vllm: install-dev vllm
 	REQUIRE_VLLM=1 $(BIN)/python -m pytest -m vllm --durations=10
 
 bench: install-dev
-	$(BIN)/python benchmarks/pipeline.py
-	$(BIN)/python benchmarks/concepts.py
-	$(BIN)/python benchmarks/training.py
+	$(BIN)/promptcot models --fetch all
+	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.concepts
+	$(BIN)/python -m benchmarks.estep
+
+trl: install-dev
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --upgrade --target .trl trl==1.16.0
 
 clean:
-	rm -rf $(VENV) .vllm runs
+	rm -rf $(VENV) .vllm .trl runs

@@ -1,6 +1,6 @@
 """Speed of the concept sampler: milliseconds per set of 5, against drawing one set at a time from the same law.
 
-    python benchmarks/concepts.py [--concepts 1000 19000] [--repeats 7]
+    python -m benchmarks.concepts [--concepts 1000 19000] [--repeats 7]
 
 The reference is what one would write first: a dense count vector, one matrix-vector product and `Generator.choice` per concept. Both draw
 from one synthetic model (Zipf frequencies, 15,000 lists of 5, 384-dimensional vectors). Repeats alternate; the ratio's spread is the
@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.ratios import paired, spread
 from promptcot.concepts import ConceptModel
 
 SIZE, TEMPERATURE, DIMENSION, LISTS = 5, 0.2, 384, 15_000
@@ -63,9 +64,7 @@ def compare(concepts: int, repeats: int, batched_sets: int = 512, single_sets: i
         if seed >= 0:  # the first pair warms caches and is not counted
             ours.append(fast)
             theirs.append(slow)
-    ratios = np.divide(theirs, ours)
-    spread = f"{np.median(ratios):.1f} [{ratios.min():.1f}, {ratios.max():.1f}]"
-    return f"| {concepts} | {np.median(ours):.2f} [{min(ours):.2f}, {max(ours):.2f}] | {np.median(theirs):.2f} | {spread} |"
+    return f"| {concepts} | {spread(ours)} | {np.median(theirs):.2f} | {spread(paired(theirs, ours), 1)} |"
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Speed of everything but the model: problems a second through `synthesize` with an engine that costs nothing, from files to a
 committed table, on one core and without screening.
 
-    python benchmarks/pipeline.py [--rows 10000 50000 200000] [--repeats 3]
+    python -m benchmarks.pipeline [--rows 10000 50000 200000] [--repeats 3]
 
 Each repeat runs every size once in a fresh run folder, in a process of its own (so peak memory is that size's), sizes alternating;
 `read` is the concept sets' way from JSONL into the run, `synthesize` prompts, replies, parsing, ids and commits. Ratios are paired by
@@ -19,9 +19,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 
 import yaml
+
+from benchmarks.ratios import spread
 
 TARGET = 2_000
 """Problems a second on a core that the pipeline has to keep up with."""
@@ -79,13 +80,9 @@ def measure(rows: int) -> dict[str, float]:
 
 def in_its_own_process(rows: int) -> dict[str, float]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, "--one", str(rows)]
+    command = [sys.executable, "-m", "benchmarks.pipeline", "--one", str(rows)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return {name: float(value) for name, value in json.loads(done.stdout).items()}
-
-
-def spread(values: list[float], digits: int = 0) -> str:
-    return f"{median(values):,.{digits}f} [{min(values):,.{digits}f}, {max(values):,.{digits}f}]"
 
 
 def main() -> None:
@@ -105,7 +102,7 @@ def main() -> None:
     for rows, runs in found.items():
         alone = [rows / run["synthesize"] for run in runs]
         whole = [rows / (run["read"] + run["synthesize"]) for run in runs]
-        print(f"| {rows:,} | {spread(alone)} | {spread(whole)} | {spread([run['memory'] for run in runs])} |")
+        print(f"| {rows:,} | {spread(alone, 0)} | {spread(whole, 0)} | {spread([run['memory'] for run in runs], 0)} |")
     few, many = min(found), max(found)
     if few != many:
         both = zip(found[few], found[many], strict=True)

@@ -122,7 +122,7 @@ def test_bounds_are_sums_of_nats_over_sums_of_tokens():
 
 
 @given(st.lists(st.tuples(nats, nats, nats), min_size=2, max_size=6), st.integers(1, 2), st.integers(1, 50))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_difference_is_paired_by_problem(draws, k, tokens):
     """Shared draws cancel: two generators a constant apart differ by exactly that, with no interval left."""
     draws = draws[: len(draws) // 2 * 2]

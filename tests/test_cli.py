@@ -223,7 +223,7 @@ def test_a_second_writer_is_refused(shell, tmp_path):
 
 def test_status_as_scripts_read_it(shell, finished):
     found = json.loads(shell("status", finished, "--json").out)
-    assert found.keys() == {"schema", "stages"}
+    assert found.keys() == {"schema", "stages", "usage", "budget"}
     assert found["schema"] == 1
     assert [stage["name"] for stage in found["stages"]] == ["synthesize", "screen", "report"]
     for stage in found["stages"]:
@@ -232,13 +232,18 @@ def test_status_as_scripts_read_it(shell, finished):
         assert stage["rows_in"] == stage["rows_out"] + sum(stage["dropped"].values())
     assert found["stages"][0]["rows_in"] == 12
     assert found["stages"][0]["dropped"] == {"unparsable": 1}
+    assert found["stages"][0]["usage"]["tokens_out"] == found["usage"]["tokens_out"] > 12 * len(NO_REPLY)
+    assert {"tokens_in", "tokens_out", "tokens_trained", "requests", "usd", "gpu_seconds"} <= found["usage"].keys()
+    assert found["budget"] == []
 
 
 def test_status_as_people_read_it(shell, finished):
     lines = shell("status", finished, "--watch").out.splitlines()
-    assert lines[0].split() == ["stage", "state", "in", "out", "seconds", "dropped"]
+    assert lines[0].split() == ["stage", "state", "in", "out", "seconds", "tokens", "usd", "gpu", "h", "hours", "dropped"]
     assert lines[1].split()[:4] == ["synthesize", "done", "12", "11"]
     assert lines[1].endswith("unparsable 1")
+    assert lines[-1].startswith("in all")
+    assert lines[-1].split()[2] == lines[1].split()[5], "the tokens of synthesis are all there are"
 
 
 def test_rows_of_a_stage_are_json_lines(shell, finished):

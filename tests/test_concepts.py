@@ -79,7 +79,7 @@ def test_counts_are_those_of_the_lists():
 
 
 @given(st.permutations(range(6)), st.permutations(range(len(LISTS))))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_order_of_concepts_and_lists_changes_nothing(order, rows):
     expected = fitted().sample(12, 3, 0.3, 5)
     shuffled = fitted([LISTS[i] for i in rows], [NAMES[i] for i in order], vectors(6)[list(order)])
@@ -120,14 +120,14 @@ def test_a_draw_does_not_depend_on_how_many_are_made():
 
 
 @given(st.integers(0, 40), st.integers(1, 5), st.integers(-5, 2**40), st.sampled_from([0.05, 0.2, 2.0]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_sets_hold_distinct_known_concepts(n, size, seed, temperature):
     drawn = fitted().sample(n, size, temperature, seed)
     assert [len(set(s) & set(NAMES)) for s in drawn] == [size] * n
 
 
 @given(st.sets(st.sampled_from([frozenset(s) for s in combinations(NAMES, 3)]), max_size=19), st.integers(0, 99))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_held_out_sets_never_come_and_all_others_come_once_before_any_comes_twice(forbidden, seed):
     possible = {frozenset(s) for s in combinations(NAMES, 3)} - forbidden
     drawn = [frozenset(s) for s in fitted().sample(2 * len(possible) + 1, 3, 0.2, seed, forbidden=forbidden)]

@@ -5,7 +5,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from promptcot.contamination import Hit, NgramIndex, evaluation_texts
@@ -34,7 +34,6 @@ def laid_out_anew(text, seed=0):
 
 
 @given(texts, texts, st.integers(2, 6))
-@settings(deadline=None)
 def test_hits_are_exactly_the_shared_runs(held, text, n):
     runs = lambda t: {" ".join(words(t)[i : i + n]) for i in range(len(words(t)) - n + 1)}  # noqa: E731
     found = {hit.ngram for hit in index(held, n=n).hits(text)}

@@ -1,11 +1,12 @@
 """The real-model tier of the EM study, on exact tables: arms share their start, the shared proposal bounds log p, tables are printed."""
 
+import json
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from benchmarks.em_study import held_out, real, real_tables
-from benchmarks.em_study.arms import Bench
+from benchmarks.em_study import held_out, reading, real, real_tables
+from benchmarks.em_study.arms import PROPOSERS, Bench
 from benchmarks.em_study.corpus import Corpus
 
 from promptcot.executors import LocalWorkplace
@@ -16,6 +17,7 @@ from promptcot.words import words
 from tests import toy
 
 ARMS = ("cold", "continued", "fixed", "uniform", "argmax", "paper", "snis", "shuffled")
+PLAN = real.Plan(ARMS, ("starter", "champ"), PROPOSERS, "results", rounds=2, train=48, test=12, champ=0, each=6, prior=2, written=0)
 
 
 def corpus():
@@ -23,7 +25,7 @@ def corpus():
     learned = tuple(replace(t, split="train", family=t.id, rationale=f"z{i % 2}" if i % 4 == 0 else None) for i, t in enumerate(rows))
     test = toy.renamed(toy.triples(None), "test")
     annotated = Pool(tuple(t for t in learned if t.rationale), "annotated")
-    return Corpus(Pool(learned, "train"), annotated, Pool((), "dev"), {"starter": test, "champ": Pool((), "champ")}, learned)
+    return Corpus(Pool(learned, "train"), annotated, {"starter": test, "champ": Pool((), "champ")}, learned)
 
 
 def recipe():
@@ -64,8 +66,8 @@ def test_continued_training_takes_the_steps_of_the_other_arms_on_annotated_rows_
 
 
 def test_the_shared_proposal_bounds_log_p_and_tightens_with_k(bench, walks):
-    pool = bench.corpus.test["starter"]
-    posteriors = held_out.posteriors_of([walks["cold"].rounds[0], *(walks[arm].rounds[-1] for arm in real.PROPOSERS)])
+    pool = bench.corpus.held_out["starter"]
+    posteriors = held_out.posteriors_of([walks["cold"].rounds[0], *(walks[arm].rounds[-1] for arm in PROPOSERS)])
     shared = held_out.proposal(bench.place, posteriors, pool, each=32, max_tokens=8, seed=0)
     generator = walks["snis"].rounds[-1].generator
     found = held_out.readings(bench.place, pool, generator, shared, prior=256, max_tokens=8, seed=0)
@@ -79,9 +81,8 @@ def test_the_shared_proposal_bounds_log_p_and_tightens_with_k(bench, walks):
 
 
 def test_the_study_writes_its_tables(bench, walks, tmp_path):
-    plan = real.Plan(ARMS, rounds=2, train=48, test=12, champ=0, each=6, prior=2, written=0)
-    rows = real.held_out_rows(bench, "starter", walks, plan)
-    assert real.held_out_rows(bench, "champ", walks, plan) == []
+    rows = real.held_out_rows(bench, "starter", walks, PLAN)
+    assert real.held_out_rows(bench, "champ", walks, PLAN) == []
     real.keep(tmp_path, "starter", 0, rows)
     real.keep(tmp_path, "trained", 0, [row for walk in walks.values() for row in real.trained_rows(bench, walk)])
     text = "\n".join(real_tables.section(tmp_path, ["uniform", "shuffled"]))
@@ -91,8 +92,7 @@ def test_the_study_writes_its_tables(bench, walks, tmp_path):
 
 
 def test_an_arm_minus_itself_is_nothing(bench, walks):
-    plan = real.Plan(ARMS, rounds=2, train=48, test=12, champ=0, each=6, prior=0, written=0)
-    rows = real.held_out_rows(bench, "starter", walks, plan)
+    rows = real.held_out_rows(bench, "starter", walks, PLAN)
     same = real_tables.arm_estimate(rows, "snis", real_tables.bound(real_tables.largest_k(rows)), "snis")
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
@@ -107,3 +107,23 @@ def test_copied_runs_are_the_longest_shared_ones():
 
 def test_distinct_counts_grams_once():
     assert real_tables.distinct(["a b a b", "a b"], 2) == pytest.approx(2 / 4)
+
+
+def test_a_sheet_names_no_arm_and_its_verdicts_find_their_way_back(tmp_path):
+    rows = [
+        {"seed": 0, "arm": arm, "concepts": [f"c{n}"], "level": "easy", "parsed": n != 3, "problem": f"How many {arm} of {n}?"}
+        for arm in ("snis", "cold")
+        for n in range(5)
+    ]
+    (tmp_path / "results").mkdir()
+    real.keep(tmp_path / "results", "written", 0, rows)
+    reading.main(["sheet", str(tmp_path), "--out", str(tmp_path / "sheet.jsonl"), "--each", "4"])
+    lines = [json.loads(line) for line in (tmp_path / "sheet.jsonl").read_text().splitlines()]
+    assert len(lines) == 6
+    assert all(set(line) == {"id", "concepts", "problem"} for line in lines)
+    verdicts = [{"id": line["id"], "well_formed": True, "on_concept": "snis" in line["problem"], "solvable": False} for line in lines]
+    (tmp_path / "verdicts.jsonl").write_text("".join(json.dumps(v) + "\n" for v in verdicts))
+    cold, snis = reading.table(reading.chosen(rows, 4), reading.read(tmp_path / "verdicts.jsonl"))[2:]
+    assert cold.startswith("| cold | 4 | 0.75 [")
+    assert "| 0.00 [" in cold
+    assert snis.count("| 0.75 [") == 2

@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from promptcot import estep
@@ -140,7 +141,6 @@ def test_the_selections_of_a_group_weigh_its_mass_for_every_role(grouped, rule, 
 
 
 @given(st.lists(st.floats(-3, 3), min_size=2, max_size=5), st.integers(1, 60), st.integers(0, 9))
-@settings(deadline=None)
 def test_one_per_seed_follows_the_weights_to_less_than_one_choice(log_w, n, seed):
     """Over n equal seeds; independent draws would miss by sqrt(n w (1 - w))."""
     em = Em(data="one", ess=0)
@@ -174,8 +174,12 @@ def test_shuffling_moves_every_group_and_out_of_its_family_where_that_is_possibl
 class Counting(Role):
     """A role that notes how many texts it is asked to score."""
 
-    def open(self):
-        engine = super().open()
+    @contextmanager
+    def open(self, meter=None):
+        with super().open(meter) as engine:
+            yield self._noted(engine)
+
+    def _noted(self, engine):
         score = engine.score
 
         def noted(requests):

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def journal_of(run: Path) -> Path:
 # rows
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(ahead=st.integers(1, 12), seed=st.integers(0, 99), journal=st.booleans(), stop=st.integers(0, 9))
 def test_any_order_of_answers_and_any_stop_give_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, whole: dict[str, bytes], ahead: int, seed: int, journal: bool, stop: int
@@ -202,6 +203,20 @@ def test_a_damaged_line_is_passed_over_and_its_item_is_done_again(tmp_path: Path
     run_labels(place_at(tmp_path / "run"), rest, journal=True)
     assert rest.worked == [1, 3, 4, 5, 6, 7, 8, 9]
     assert parts(tmp_path / "run") == whole
+
+
+def test_a_shard_whose_last_items_were_answered_first_is_resumed(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    def backwards(tasks: Iterator[Task[int]]) -> Iterator[tuple[int, Rows]]:
+        for task in list(islice(tasks, SHARD))[:0:-1]:
+            yield task.index, [answer(task.item)]
+        raise RuntimeError("the power went out")
+
+    with pytest.raises(RuntimeError):
+        run_labels(place_at(tmp_path), backwards, journal=True)
+    rest = Worker()
+    run_labels(place_at(tmp_path), rest, journal=True)
+    assert rest.worked == [0, 4, 5, 6, 7, 8, 9]
+    assert parts(tmp_path) == whole
 
 
 def test_a_journal_brings_back_every_kind_of_field(tmp_path: Path) -> None:

@@ -14,16 +14,17 @@ import promptcot
 ROOT = Path(promptcot.__file__).parent
 
 FLOORS: tuple[str, ...] = (
-    "errors outcomes records durable words intervals outside",
+    "errors outcomes records usage durable words intervals outside",
     "templates templates_annotation recipe recipes tables",
     "store models starter engines",
-    "executors changes segments training duplicates contamination concepts concept_use leak wellposed triples",
+    "executors metering budgets changes segments training duplicates contamination concepts concept_use leak wellposed triples",
     "roles seeds progress",
     "fitting",
     "annotate cold_start estep mstep synthesis screening gates heldout health bounds handover",
     "em",
     "report summary",
     "pipeline",
+    "planning",
     "inspection previewing running doctor",
     "api cli",
 )

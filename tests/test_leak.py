@@ -1,7 +1,7 @@
 """The two leak measures against slow oracles, and what the normal form must and must not tell apart."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from promptcot.leak import containment, lcs, overlap
@@ -22,13 +22,11 @@ def slow_lcs(a, b):
 
 
 @given(letters, letters)
-@settings(deadline=None)
 def test_lcs_equals_the_quadratic_table(a, b):
     assert lcs(a, b) == slow_lcs(a, b) == lcs(b, a)
 
 
 @given(texts, texts, st.integers(1, 9))
-@settings(deadline=None)
 def test_containment_equals_its_definition(x, z, n):
     a, b = words(x), words(z)
     n = min(n, len(a))
@@ -38,14 +36,12 @@ def test_containment_equals_its_definition(x, z, n):
 
 
 @given(texts, texts, texts)
-@settings(deadline=None)
 def test_a_rationale_that_holds_the_problem_leaks_it_all(before, x, after):
     z = f"{before} {x} {after}"
     assert containment(x, z) == overlap(x, z) == (1.0 if words(x) else 0.0)
 
 
 @given(texts, texts)
-@settings(deadline=None)
 def test_both_are_shares_and_verbatim_runs_are_subsequences(x, z):
     assert 0 <= containment(x, z) <= 1
     assert 0 <= overlap(x, z) <= 1

@@ -145,7 +145,7 @@ def edited(base, edit):
 
 
 @given(st.lists(edits, max_size=14), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_row_is_lost_and_order_does_not_matter(chosen, shuffle):
     rows = [problem(f"{i:02d}", edited(*pair), rationale=TRAM if i % 5 == 0 else "A plan.") for i, pair in enumerate(chosen)]
     seeds = [seed("s2", CARDS), seed("s1", CARDS.lower()), seed("s3", POND)]
@@ -160,7 +160,7 @@ def test_no_row_is_lost_and_order_does_not_matter(chosen, shuffle):
 
 
 @given(st.lists(edits, max_size=14))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_stays_is_clean_and_stays_again(chosen):
     rows = [problem(f"{i:02d}", edited(*pair)) for i, pair in enumerate(chosen)]
     kept = screen(rows, [seed("s", POND)], RULES, evaluation()).kept

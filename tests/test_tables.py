@@ -19,7 +19,7 @@ from promptcot.records import Problem, Record, Seed
 from promptcot.tables import as_dict, from_table, read_parquet, schema_of, to_json, to_table, write_parquet
 
 RECORDS = [cls for cls in vars(records).values() if isinstance(cls, type) and issubclass(cls, Record)]
-few = settings(max_examples=8, deadline=None)
+few = settings(max_examples=8)
 
 
 VALUES: dict[Any, st.SearchStrategy[Any]] = {

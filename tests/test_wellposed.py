@@ -5,7 +5,7 @@ import random
 from importlib import resources
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from promptcot.contamination import evaluation_texts
@@ -70,7 +70,6 @@ def test_broken_text_is_incomplete(text):
 
 
 @given(st.sampled_from(HUMAN[:4]), st.integers(2, 12), st.integers(4, 7))
-@settings(deadline=None)
 def test_any_phrase_said_over_and_over_is_a_loop(text, size, times):
     phrase = " ".join(text.split()[:size])
     assert loops(f"{text} {' '.join([phrase] * times)}")

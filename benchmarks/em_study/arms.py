@@ -23,6 +23,8 @@ ARMS = (COLD, CONTINUED, "fixed", "uniform", "argmax", "paper", "snis", "shuffle
 """The cold start as it is; more of it on the annotated quarter; the rules of `promptcot.recipe.Rule`; and `snis` from the base model with
 three annotated triples in its prompt as p0 and q0."""
 WITHOUT_RATIONALE = ("no_rationale",)
+PROPOSERS = ("uniform", "snis")
+"""The arms whose q, beside q_0, draw the rationales that all arms are judged on: of the others nobody reads the last q."""
 
 
 def base_of(recipe: Recipe) -> Pair:
@@ -85,7 +87,8 @@ class Bench:
         done: list[Trained] = []
         for number in range(1, rounds + 1):
             first = done[0] if done else trained
-            trained = em.one_round(self.place, number, start, trained.pair, first, self.corpus.train, setting)
+            read = number < rounds or arm in PROPOSERS
+            trained = em.one_round(self.place, number, start, trained.pair, first, self.corpus.train, setting, fit_posterior=read)
             done.append(trained)
             pairs.append(trained.pair)
         return Path(arm, tuple(pairs), tuple(done))

@@ -20,25 +20,27 @@ from promptcot.triples import Pool
 
 @dataclass(frozen=True)
 class Corpus:
-    """`train` holds all of (c, x), a share of it with z; `annotated` only that share; `test` the sets by name; `all_rows` every starter
-    problem, which nothing that is written may copy."""
+    """`train` holds all of (c, x), a share of it with z; `annotated` only that share; `held_out` the sets by name (`dev` for tries,
+    `starter` and `champ` for tests); `all_rows` every starter problem, which nothing that is written may copy."""
 
     train: Pool
     annotated: Pool
-    dev: Pool
-    test: dict[str, Pool]
+    held_out: dict[str, Pool]
     all_rows: tuple[Triple, ...]
 
 
 def read(recipe: Recipe, *, train: int, test: int, champ: int) -> Corpus:
-    """`train` training problems in the recipe's share of annotated ones, `test` starter and `champ` CHAMP test problems."""
+    """`train` training problems in the recipe's share of annotated ones, `test` dev and starter test problems, `champ` CHAMP ones."""
     rows = [from_source(seed) for seed in read_seeds(recipe.inputs.seeds, domain="math", seed=0).rows]
     learned = _training(rows, train)
     return Corpus(
         train=_pool(learned, "train"),
         annotated=_pool([row for row in learned if row.rationale], "annotated"),
-        dev=_pool(_spread(_of(rows, Split.DEV), test), "dev"),
-        test={"starter": _pool(_spread(_of(rows, Split.TEST), test), "test"), "champ": _pool(_champ(champ), "champ")},
+        held_out={
+            "dev": _pool(_spread(_of(rows, Split.DEV), test), "dev"),
+            "starter": _pool(_spread(_of(rows, Split.TEST), test), "test"),
+            "champ": _pool(_champ(champ), "champ"),
+        },
         all_rows=tuple(rows),
     )
 

@@ -117,7 +117,7 @@ def prior_draws(place: Workplace, name: str, generator: Role, pool: Pool, count:
     numbers = tuple(range(PRIOR_DRAW, PRIOR_DRAW + count))
 
     def work(tasks: Iterator[Task[Triple]]) -> Iterator[tuple[int, Rows]]:
-        with generator.open() as engine:
+        with generator.open(place.meter) as engine:
             segmenter, sample = generator.segmenter(engine), partial(engine.sample, sampling=Sampling(1.0, 1.0, max_tokens), seed=seed)
 
             def request(task: Task[Triple]) -> SampleRequest:

@@ -1,11 +1,11 @@
 """Middle tier of the EM study: models of a million parameters on a language whose truth is known, through the package's own EM.
 
-    python -m benchmarks.em_study.middle --run DIR [--seeds 10] [--workers 2] [--markdown OUT.md]
+    python -m benchmarks.em_study.middle --run DIR [--seeds 10] [--parts decides] [--train 2048] [--rounds 2] [--markdown OUT.md]
 
 For each seed a synthetic language of (c, z, x) is drawn (`middle_language`), a small Llama is fitted on annotated triples, and EM runs on
 (c, x) alone under every rule (`middle_arms`). Since all z can be enumerated, log p_theta(x|c), the posterior and what they fall short of
-the truth are exact (`middle_measures`). Three parts: `decides` (the rationale decides the problem), `control` (it says nothing), `grid`
-(settings of `snis`).
+the truth are exact (`middle_measures`). Four parts: `decides` (the rationale decides the problem), `scarce` (so it does, and problems are
+few: each is seen twice a round), `control` (it says nothing), `grid` (settings of `snis`).
 
 DIR/knob-K/seed-S/run is a run folder; killed, the study goes on where it was. DIR/results.json holds every value by problem, from which
 `middle_tables` prints; `--tables` prints from it without running.
@@ -23,7 +23,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -37,18 +37,22 @@ from promptcot.heldout import Pair
 
 @dataclass(frozen=True)
 class Part:
-    """Arms that are compared with one another, in one language setting. `seeds`: at most so many of those asked for."""
+    """Arms that are compared with one another, in one language setting. `seeds`: at most so many of those asked for; `sizes`: what differs
+    from the size that is asked for."""
 
     name: str
     knob: float
     seeds: int
     arms: tuple[Arm, ...]
     bounds: bool = False
+    sizes: Mapping[str, Any] = field(default_factory=dict)
 
 
 BY_NAME = {arm.name: arm for arm in RULES}
+SCARCE = {"train": 768, "epochs": 2.0, "rounds": 2}
 PARTS = (
     Part("decides", 0.8, 1000, (COLD, *RULES, CONTINUED), bounds=True),
+    Part("scarce", 0.8, 1000, (COLD, *RULES), sizes=SCARCE),
     Part("control", 0.0, 4, (COLD, *(BY_NAME[name] for name in ("snis", "argmax", "uniform", "shuffled", "no_rationale")))),
     Part("grid", 0.8, 3, (BY_NAME["snis"], *GRID)),
 )
@@ -59,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     kept = given.run / "results.json"
     if not given.tables:
-        results = sorted(run(given.run, PARTS, given.seeds, Size(), given.workers), key=lambda row: (row["part"], row["seed"]))
+        size, parts = Size(train=given.train, rounds=given.rounds, dev=given.held_out), [part for part in PARTS if part.name in given.parts]
+        results = sorted(run(given.run, parts, given.seeds, size, given.workers), key=lambda row: (row["part"], row["seed"]))
         write_json(kept, {"schema": 1, "results": results})
     text = middle_tables.section(json.loads(kept.read_text(encoding="utf-8"))["results"])
     print(text)
@@ -71,6 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="where it works, and resumes")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--parts", nargs="+", default=[part.name for part in PARTS], choices=[part.name for part in PARTS])
+    parser.add_argument("--train", type=int, default=Size.train, help="problems that EM sees")
+    parser.add_argument("--rounds", type=int, default=Size.rounds)
+    parser.add_argument("--held-out", type=int, default=Size.dev, help="problems that arms are judged on; more of them retrain nothing")
     parser.add_argument("--workers", type=int, default=2, help="seeds side by side, one core each")
     parser.add_argument("--markdown", type=Path, help="write the section there too")
     parser.add_argument("--tables", action="store_true", help="print from DIR/results.json, run nothing")
@@ -104,7 +113,7 @@ def one_seed(folder: Path, part: Part, seed: int, size: Size) -> dict[str, Any]:
     started = time.monotonic()
     home = folder / f"knob-{part.knob}" / f"seed-{seed}"
     home.mkdir(parents=True, exist_ok=True)
-    s = middle_arms.start(home, part.knob, seed, size)
+    s = middle_arms.start(home, part.knob, seed, replace(size, **part.sizes))
     arms: dict[str, Mapping[str, Any]] = {}
     bounds: Mapping[str, list[float]] = {}
     with middle_arms.workplace(home / "run") as place:

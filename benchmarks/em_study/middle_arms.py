@@ -33,9 +33,9 @@ class Size:
     """How much of everything. `train` includes the `annotated`; EM sees the rationales of none of them."""
 
     annotated: int = 192
-    train: int = 768
+    train: int = 2048
     dev: int = 24
-    rounds: int = 3
+    rounds: int = 2
     candidates: int = 4
     epochs: float = 1.0
     cold_epochs: float = 10.0

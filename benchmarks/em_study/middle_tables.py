@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.em_study.middle_arms import COLD, CONTINUED, GRID, RULES
 from benchmarks.em_study.middle_measures import KS, TOKENS
 from promptcot.intervals import Estimate
 
@@ -31,12 +32,14 @@ def nested(values: np.ndarray, *, level: float = 0.95, seed: int = 0) -> Estimat
 
 def section(results: Results) -> str:
     """The markdown section."""
-    of_part = {name: [r for r in results if r["part"] == name] for name in ("decides", "control", "grid")}
+    of_part = {name: [r for r in results if r["part"] == name] for name in ("decides", "scarce", "control", "grid")}
     parts = ["# Middle tier: a million parameters, and the truth known", ""]
     if rows := of_part["decides"]:
         parts += ["## Every rule against the truth", "", setting(rows), "", *rules(rows), ""]
         parts += ["## What `snis` gains", "", *gains(rows, "snis"), "", "## IWAE-K against the exact value", "", *iwae(rows), ""]
         parts += ["## What was spent", "", *spent(rows), ""]
+    if rows := of_part["scarce"]:
+        parts += ["## Few problems, each seen twice a round", "", setting(rows), "", *rules(rows), "", *gains(rows, "snis"), ""]
     if rows := of_part["grid"]:
         parts += ["## Settings of `snis`", "", setting(rows), "", *grid(rows), "", *gains(rows, "snis"), ""]
     if rows := of_part["control"]:
@@ -62,7 +65,7 @@ def rules(rows: Results) -> list[str]:
     columns = ["arm", *head, "gap to p\\* (95 %)", "KL(q\\*, q)", "q: entropy", "q: short", "p: short", "p uses z"]
     lines = [_line(columns), _line(["---"] * len(columns))]
     true = values(rows, "truth", "log_p")
-    for name in rows[0]["arms"]:
+    for name in arms(rows):
         measured = rows[0]["arms"][name]["p"]
         shown = [f"{log_p(rows, name, n).mean() / TOKENS:.3f}" if str(n) in measured else "" for n in numbers]
         gap = nested((true - log_p(rows, name)) / TOKENS)
@@ -73,7 +76,7 @@ def rules(rows: Results) -> list[str]:
 def gains(rows: Results, ours: str) -> list[str]:
     """log p of an arm less that of each other, in nats per token, paired by problem."""
     lines = [_line([f"`{ours}` less", "gain", "90 %", "95 %", "seeds ahead"]), _line(["---"] * 5)]
-    for name in rows[0]["arms"]:
+    for name in arms(rows):
         if name != ours:
             difference = (log_p(rows, ours) - log_p(rows, name)) / TOKENS
             by_seed = difference.mean(axis=1)
@@ -103,12 +106,18 @@ def spent(rows: Results) -> list[str]:
     """Steps and tokens of the generator's fits after the cold start, by arm."""
     columns = ["arm", "optimizer steps", "texts", "scored tokens", "all tokens"]
     lines = [_line(columns), _line(["---"] * len(columns))]
-    for name, arm in rows[0]["arms"].items():
-        if arm["effort"]:
+    for name in arms(rows):
+        if rows[0]["arms"][name]["effort"]:
             mean = [np.mean([r["arms"][name]["effort"][key] for r in rows]) for key in ("steps", "examples", "tokens", "total_tokens")]
             lines.append(_line([name, *(f"{value:,.0f}" for value in mean)]))
     seconds = [r["seconds"] for r in rows]
     return [*lines, "", f"{sum(seconds):,.0f} s of one core in all, {np.median(seconds):.0f} s a seed (median)."]
+
+
+def arms(rows: Results) -> list[str]:
+    """The arms there are, in the order of the study: what was read back from a file comes in the order of the alphabet."""
+    known = [arm.name for arm in (COLD, *RULES, CONTINUED, *GRID)]
+    return [name for name in known if name in rows[0]["arms"]]
 
 
 def log_p(rows: Results, arm: str, number: int | None = None) -> np.ndarray:

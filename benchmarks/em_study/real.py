@@ -1,8 +1,10 @@
 """Does EM help a real model? The arms of `arms.py`, trained from the same start and judged on the same held-out draws.
 
     python -m benchmarks.em_study.real --run DIR [--seeds 0 1 2] [--arms cold snis ...] [--rounds 2] [--set em.candidates=8 ...]
+    python -m benchmarks.em_study.real --run DIR --sets dev --proposers cold --rounds 1 --results dev-ess-0 --set em.ess=0    # a try
 
-DIR/seed-S is a run folder and can be resumed; DIR/results/*.json holds what `tables.py` prints. Killed, it goes on where it was.
+DIR/seed-S is a run folder and can be resumed; DIR/results/*.json holds what `real_tables` prints. Killed, it goes on where it was; what
+several settings have in common is computed once.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from benchmarks.em_study import corpus, held_out, written
-from benchmarks.em_study.arms import ARMS, WITHOUT_RATIONALE, Bench, base_of, rule_of
+from benchmarks.em_study.arms import ARMS, PROPOSERS, WITHOUT_RATIONALE, Bench, base_of, rule_of
 from benchmarks.em_study.arms import Path as Walk
 from promptcot import recipes
 from promptcot.durable import write_json
@@ -27,15 +29,16 @@ from promptcot.recipe import Recipe
 from promptcot.store import Run
 
 RECIPE = Path(__file__).with_name("real.yaml")
-PROPOSERS = ("uniform", "snis")
-"""The arms whose q, beside q_0, draw the shared rationales."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is compared."""
+    """How much is compared: which arms after how many rounds, on which test sets, by the draws of whose q."""
 
     arms: tuple[str, ...]
+    sets: tuple[str, ...]
+    proposers: tuple[str, ...]
+    results: str
     rounds: int
     train: int
     test: int
@@ -49,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run or resume the study for the given training seeds, one after the other."""
     given = _parser().parse_args(arguments)
     recipe = recipes.load(str(given.recipe), given.set)
-    plan = Plan(tuple(given.arms), given.rounds, given.train, given.test, given.champ, given.each, given.prior, given.written)
+    named: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(given).items()}
+    plan = Plan(**{field.name: named[field.name] for field in fields(Plan)})
     data = corpus.read(recipe, train=plan.train, test=plan.test, champ=plan.champ)
     for seed in given.seeds:
         one_seed(given.run, recipe, plan, data, seed)
@@ -57,19 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def one_seed(folder: Path, recipe: Recipe, plan: Plan, data: corpus.Corpus, seed: int) -> None:
     """All arms of one training seed, their held-out readings and what they write."""
-    (folder / "results").mkdir(parents=True, exist_ok=True)
+    results = folder / plan.results
+    results.mkdir(parents=True, exist_ok=True)
     run = Run.create(folder / f"seed-{seed}", recipe.model_dump(mode="json", by_alias=True))
     with run.writing():
         bench = Bench(LocalWorkplace(run, watch=Teller()), recipe, data, seed, base_of(recipe))
         walks = {arm: bench.walk(arm, plan.rounds) for arm in plan.arms}
-        keep(folder / "results", "trained", seed, [row for walk in walks.values() for row in trained_rows(bench, walk)])
-        for name in data.test:
+        keep(results, "trained", seed, [row for walk in walks.values() for row in trained_rows(bench, walk)])
+        for name in plan.sets:
             rows = held_out_rows(bench, name, walks, plan)
             if rows:
-                keep(folder / "results", name, seed, rows)
+                keep(results, name, seed, rows)
         if plan.written:
             rows = [row for walk in walks.values() for row in written.rows(bench, walk, plan.written)]
-            keep(folder / "results", "written", seed, rows)
+            keep(results, "written", seed, rows)
 
 
 def keep(folder: Path, name: str, seed: int, rows: list[dict[str, Any]]) -> None:
@@ -79,13 +84,12 @@ def keep(folder: Path, name: str, seed: int, rows: list[dict[str, Any]]) -> None
 
 def held_out_rows(bench: Bench, name: str, walks: dict[str, Walk], plan: Plan) -> list[dict[str, Any]]:
     """The readings of every arm at its last round on one test set, and by round how much p uses the rationale."""
-    pool = bench.corpus.test[name]
-    if not pool.rows or not all(arm in walks for arm in PROPOSERS):
+    pool = bench.corpus.held_out[name]
+    if not pool.rows or not all(arm in walks for arm in plan.proposers):
         return []
     assert bench.recipe.em is not None
     tokens = bench.recipe.em.sample.max_tokens
-    start = bench.start()
-    posteriors = held_out.posteriors_of([start, *(walks[arm].rounds[-1] for arm in PROPOSERS)])
+    posteriors = held_out.posteriors_of([bench.start(), *(walks[arm].rounds[-1] for arm in plan.proposers)])
     shared = held_out.proposal(bench.place, posteriors, pool, each=plan.each, max_tokens=tokens, seed=bench.seed)
     out = []
     for arm, walk in walks.items():
@@ -103,7 +107,7 @@ def held_out_rows(bench: Bench, name: str, walks: dict[str, Walk], plan: Plan) -
 def _probes(bench: Bench, walk: Walk, shared: held_out.Proposal, name: str) -> list[list[tuple[float, float, int]]]:
     if walk.arm in WITHOUT_RATIONALE:
         return []
-    pool = bench.corpus.test[name]
+    pool = bench.corpus.held_out[name]
     return [held_out.uses_rationale(bench.place, number, pair.generator, shared, pool) for number, pair in enumerate(walk.rounds)]
 
 
@@ -147,9 +151,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a recipe value")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--sets", nargs="+", default=["starter", "champ"], choices=("dev", "starter", "champ"), help="what is held out")
+    parser.add_argument("--proposers", nargs="+", default=list(PROPOSERS), choices=ARMS, help="whose q, beside q_0, draws for all arms")
+    parser.add_argument("--results", default="results", help="the folder of results below DIR")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--train", type=int, default=137, help="training problems")
-    parser.add_argument("--test", type=int, default=40, help="starter test problems")
+    parser.add_argument("--test", type=int, default=40, help="starter test (or dev) problems")
     parser.add_argument("--champ", type=int, default=40, help="CHAMP test problems")
     parser.add_argument("--each", type=int, default=6, help="valid draws a problem from each proposer")
     parser.add_argument("--prior", type=int, default=4, help="rationales a problem from each arm's own prior")

@@ -23,7 +23,7 @@ from promptcot.words import words
 
 Rows = list[dict[str, Any]]
 Bound = Callable[[dict[str, Any]], float]
-SETS = ("starter", "champ")
+SETS = {"dev": "dev problems of the starter corpus", "starter": "starter test problems", "champ": "CHAMP problems"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,19 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--against", nargs="+", default=["cold", "continued", "uniform", "fixed", "shuffled", "no_rationale"], choices=ARMS)
+    parser.add_argument("--results", default="results", help="the folder of results below DIR")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
-    text = "\n".join(section(given.run / "results", given.against))
+    text = "\n".join(section(given.run / given.results, given.against))
     given.out.write_text(text, encoding="utf-8") if given.out else print(text)
 
 
 def section(results: Path, against: Sequence[str]) -> list[str]:
     """All tables as markdown lines."""
     out: list[str] = []
-    for name in SETS:
+    for name, words_for in SETS.items():
         rows = load(results, name)
         if any(row["readings"] for row in rows if row["arm"] not in WITHOUT_RATIONALE):
-            out += [f"### Held-out bound, {name} test problems", "", *bounds_table(rows), "", *differences_table(rows, against), ""]
+            out += [f"### Held-out bound, {words_for}", "", *bounds_table(rows), "", *differences_table(rows, against), ""]
             out += ["K-curve:", "", *curve_table(rows), "", "How much p uses the rationale:", "", *probe_table(rows), ""]
     out += ["### Rounds", "", *rounds_table(load(results, "trained")), ""] if load(results, "trained") else []
     out += ["### What the arms write", "", *written_table(load(results, "written")), ""] if load(results, "written") else []

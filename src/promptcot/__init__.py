@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from promptcot.api import OpenRun, explain, open, preview, run, screen, status
+    from promptcot.api import OpenRun, explain, open, plan, preview, run, screen, status
 
-__all__ = ["OpenRun", "__version__", "explain", "open", "preview", "run", "screen", "status"]
+__all__ = ["OpenRun", "__version__", "explain", "open", "plan", "preview", "run", "screen", "status"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from promptcot import inspection, screening
+from promptcot import inspection, planning, screening
 from promptcot.contamination import NgramIndex
+from promptcot.errors import UsageError
 from promptcot.executors import Watch
-from promptcot.inspection import Found
+from promptcot.inspection import Found, rows_of
+from promptcot.planning import Plan
+from promptcot.planning.machines import planned_machine
+from promptcot.planning.probe import probe as run_probe
 from promptcot.previewing import Preview, preview_recipe
 from promptcot.recipe import Input, Recipe, Screen
-from promptcot.recipes import load
+from promptcot.recipes import load, overridden, validate
 from promptcot.records import Problem
-from promptcot.running import open_recipe, run_recipe
+from promptcot.running import limited, open_recipe, run_recipe
 from promptcot.screening import Screened
 from promptcot.seeds import read_problems
 from promptcot.store import Run
@@ -79,6 +83,40 @@ def preview(recipe: str | Path, *, n: int = 8, overrides: Sequence[str] = ()) ->
     """A few rows through the real engines: what is read, what is scored, what comes back."""
     loaded: Recipe = load(recipe, overrides)
     return list(preview_recipe(loaded, n))
+
+
+def plan(
+    recipe: str | Path,
+    *,
+    gpu: str | None = None,
+    gpus: int | None = None,
+    rows: int | None = None,
+    overrides: Sequence[str] = (),
+    figures: Mapping[str, float] | None = None,
+    probe: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> Plan:
+    """What a recipe (a shipped name, a YAML file, or a run folder, whose rows are then used) will take, and what of it cannot be done.
+
+    `gpu` is H100, H200, A100-80, L40S or CPU (default: the recipe's `plan`, else what is here), `figures` are values in place of the plan's
+    own constants. `probe` sends 64 rows through the engines here and plans with the speeds found. Refusals are part of the plan
+    (`Plan.refusals`, `planning.exit_code`). Raises `UsageError` for inputs that can neither be read nor counted."""
+    known = None
+    if (Path(recipe) / "run.json").is_file():
+        opened = Run.open(Path(recipe))
+        loaded = validate(overridden(opened.recipe, overrides), f"{recipe}/run.json")
+        known = rows_of(opened)
+    else:
+        loaded = load(recipe, overrides)
+    if rows is not None:
+        loaded = limited(loaded, rows)
+    machine = planned_machine(loaded, gpu, gpus)
+    measured = None
+    if probe:
+        if machine != planning.here():
+            raise UsageError(f"a probe measures this machine ({planning.here()}), not {machine}", where="--probe", remedy="leave one out")
+        measured = run_probe(loaded, say=say)
+    return planning.plan_recipe(loaded, machine, figures=figures, rows=known, measured=measured)
 
 
 def screen(file: str | Path, *, settings: Screen | None = None, seeds: str | Path | None = None, domain: str = "math") -> Screened:

@@ -194,6 +194,51 @@ def preview(
         print(_preview_text(row))
 
 
+@app.command()
+def plan(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE|DIR", help="A recipe by name or path, or a run folder, whose rows are then used.")
+    ],
+    gpu: Annotated[str | None, typer.Option(help="H100, H200, A100-80, L40S or CPU; default: the recipe's, else what is here.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, help="How many of them.")] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Send 64 rows through the engines here and plan with their speeds.")] = False,
+    figures: Annotated[list[str] | None, typer.Option("--figure", help="Set a planning figure: rationale_tokens=400. Repeatable.")] = None,
+    rows: RowsOption = None,
+    overrides: SetOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tokens, hours, memory, disk and cost of a recipe, and what of it cannot be done: exit code 2 (the recipe), 5 (the machine) or 4 (a
+    budget)."""
+    from promptcot import api
+    from promptcot.planning import beside, exit_code, shown
+    from promptcot.store import Run
+
+    _look_in(data)
+    done = api.plan(recipe, gpu=gpu, gpus=gpus, rows=rows, overrides=overrides or (), figures=_figures(figures or ()), probe=probe, say=say)
+    if as_json:
+        _json(shown.as_json(done))
+    else:
+        print(shown.as_text(done))
+        if (Path(recipe) / "run.json").is_file():
+            print("\n".join(beside.lines(done, Run.open(Path(recipe)))))
+    if code := exit_code(done.refusals):
+        raise typer.Exit(code)
+
+
+def _figures(given: Sequence[str]) -> dict[str, float]:
+    from promptcot.errors import UsageError
+
+    found = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise UsageError(f"`{text}` is not NAME=NUMBER", where="--figure", remedy="for example --figure rationale_tokens=400") from None
+    return found
+
+
 def _preview_text(row: Preview) -> str:
     rule = f"--- {row.role}  {row.id}  prefix {row.tokens[0]} tokens, scored {row.tokens[1]} tokens "
     parts = (("trained on (only what follows a bar `|` is scored)", row.trained), ("reads", row.prefix), ("answers", row.completion))
@@ -203,7 +248,7 @@ def _preview_text(row: Preview) -> str:
 
 @app.command()
 def status(folder: DirArgument, as_json: JsonOption = False, watch: WatchOption = False) -> None:
-    """The stages of a run, their rows and drops."""
+    """The stages of a run, their rows and drops, and what they have used."""
     from promptcot import api
 
     while True:
@@ -218,10 +263,24 @@ def status(folder: DirArgument, as_json: JsonOption = False, watch: WatchOption 
 
 
 def _print_status(found: dict[str, Any]) -> None:
-    print(f"{'stage':<12} {'state':<8} {'in':>7} {'out':>7} {'seconds':>9}  dropped")
+    used = f"{'tokens':>11} {'usd':>8} {'gpu h':>7} {'hours':>7}"
+    print(f"{'stage':<12} {'state':<8} {'in':>7} {'out':>7} {'seconds':>9} {used}  dropped")
     for stage in found["stages"]:
         drops = ", ".join(f"{reason} {n}" for reason, n in stage["dropped"].items())
-        print(f"{stage['name']:<12} {stage['state']:<8} {stage['rows_in']:>7} {stage['rows_out']:>7} {stage['seconds']:>9.1f}  {drops}")
+        counts = f"{stage['rows_in']:>7} {stage['rows_out']:>7} {stage['seconds']:>9.1f}"
+        print(f"{stage['name']:<12} {stage['state']:<8} {counts} {_used_text(stage['usage'])}  {drops}".rstrip())
+    print(f"{'in all':<46} {_used_text(found['usage'])}")
+    for limit in found["budget"]:
+        print(f"{limit['limit']}: {limit['used']:,.4g} of {limit['allowed']:,.4g} used")
+
+
+def _used_text(stored: dict[str, float]) -> str:
+    """Tokens, dollars, GPU-hours and hours of work in columns; blank what was not used."""
+    from promptcot.budgets import measured
+    from promptcot.usage import Usage
+
+    used, widths = measured(Usage.of(stored)), {"tokens": "11,.0f", "usd": "8,.2f", "gpu_hours": "7,.2f", "wall_hours": "7,.2f"}
+    return " ".join(format(used[unit], width) if used[unit] else " " * int(width.partition(",")[0]) for unit, width in widths.items())
 
 
 @app.command()

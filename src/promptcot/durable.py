@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,19 @@ def read_json(path: Path, remedy: str = "restore the file, or delete it to redo 
 def _check(value: Mapping[str, Any]) -> str:
     """A hash of what a reader will get: through JSON once, so that keys are text."""
     return hashlib.sha256(canonical(json.loads(json.dumps(value))).encode()).hexdigest()[:16]
+
+
+def sealed(text: str) -> str:
+    """One line of a log that is appended to, with its check: a torn or damaged line is told from a whole one."""
+    return f"{zlib.crc32(text.encode()):08x} {text}\n"
+
+
+def unsealed(raw: bytes) -> Iterator[bytes]:
+    """The texts of a log's whole lines."""
+    for line in raw[: raw.rfind(b"\n") + 1].splitlines():
+        check, _, text = line.partition(b" ")
+        if check == b"%08x" % zlib.crc32(text):
+            yield text
 
 
 def publish(temporary: Path, final: Path) -> None:

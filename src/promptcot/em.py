@@ -95,8 +95,19 @@ def run(
     return replace(result, stopped=f"all {setting.em.rounds} rounds done")
 
 
-def one_round(place: Workplace, number: int, start: Pair, current: Pair, first: Trained, train: Pool, setting: Setting) -> Trained:
-    """E-step and M-step. `first` is round 1, whose selection the rule `fixed` keeps."""
+def one_round(
+    place: Workplace,
+    number: int,
+    start: Pair,
+    current: Pair,
+    first: Trained,
+    train: Pool,
+    setting: Setting,
+    *,
+    fit_posterior: bool = True,
+) -> Trained:
+    """E-step and M-step. `first` is round 1, whose selection the rule `fixed` keeps. Without `fit_posterior` q stays as it is, for a last
+    round whose q nobody reads (the rule `paper` reads it)."""
     em, folder = setting.em, f"em/{number}"
     base = start if em.init == "cold_start" else current
     fitted = partial(_fit, place, number, train=train, setting=setting)
@@ -115,7 +126,7 @@ def one_round(place: Workplace, number: int, start: Pair, current: Pair, first: 
         handover.agree(place, "em/0", current.generator, train, rows=em.check)
     candidates = estep.score(place, f"{folder}/candidates", current.generator, draws, train, em.reject)
     selections = _select(place, f"{folder}/selections", candidates, train, setting, number)
-    frozen = em.rule is Rule.FIXED or em.freeze_posterior
+    frozen = em.rule is Rule.FIXED or em.freeze_posterior or not (fit_posterior or em.rule is Rule.PAPER)
     posterior = current.posterior if frozen else fitted(base.posterior, selections)
     if em.rule is Rule.PAPER:
         selections += _greedy(place, f"{folder}/greedy", posterior, train, setting, number)

@@ -74,8 +74,8 @@ def draw(
 
     def work(tasks: Iterator[Task[Triple]]) -> Iterator[tuple[int, Rows]]:
         for role in scorers:
-            role.require_scorer()
-        with posterior.open() as engine:
+            role.require_scorer(place.meter)
+        with posterior.open(place.meter) as engine:
             segmenter = posterior.segmenter(engine)
 
             def request(task: Task[Triple]) -> SampleRequest:
@@ -132,7 +132,7 @@ def score(place: Workplace, name: str, generator: Role, draws: Table[Draw], pool
     spec = StepSpec(name, Candidate, SCHEMA, {"reject": reject.model_dump()}, {"generator": generator.digest, "draws": draws.digest})
 
     def work(tasks: Iterator[Task[tuple[Draw, ...]]]) -> Iterator[tuple[int, Rows]]:
-        with generator.open() as engine:
+        with generator.open(place.meter) as engine:
             segmenter = generator.segmenter(engine)
 
             def request(task: Task[tuple[Draw, ...]]) -> ScoreRequest:

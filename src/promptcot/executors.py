@@ -13,9 +13,9 @@ import shutil
 import tempfile
 import time
 import weakref
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,9 +23,12 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
-from promptcot.durable import canonical, disk_errors, full_disk, make_folder
-from promptcot.errors import Incomplete, UsageError
+from promptcot.budgets import Spending
+from promptcot.durable import canonical, disk_errors, full_disk, make_folder, sealed, unsealed
+from promptcot.errors import Incomplete, PromptcotError, UsageError
+from promptcot.metering import Account, Meter
 from promptcot.outcomes import Drop
+from promptcot.recipe import Budget
 from promptcot.records import Dropped, Record
 from promptcot.store import Manifest, Run, ShardEntry, Step, StepSpec
 from promptcot.tables import as_dict, from_table, to_table
@@ -95,9 +98,13 @@ Watch = Callable[[Progress], None]
 
 
 class Workplace(Protocol):
-    """Where steps run. `watch` hears how far they are."""
+    """Where steps run. What they use, they have counted by `meter`."""
 
-    watch: Watch
+    meter: Meter
+
+    def watch(self, progress: Progress) -> None:
+        """Hear how far a step is."""
+        ...
 
     def rows(
         self, spec: StepSpec, items: Sequence[T], work: Work[T], *, shard_rows: int, journal: bool = False, fan: int | None = 1
@@ -183,11 +190,40 @@ class LocalWorkplace:
         watch: Watch | None = None,
         draining: Draining | None = None,
         confirm: Callable[[StepSpec, Run], str] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.run = run
-        self.watch: Watch = watch or (lambda progress: None)
+        self.spending = Spending(run, budget or Budget())
+        self.meter = Meter()
+        self._watch: Watch = watch or (lambda progress: None)
+        self._account: Account | None = None
         self.draining = draining or Draining()
         self.confirm = confirm or (lambda spec, run: spec.key)
+
+    def watch(self, progress: Progress) -> None:
+        """Tell how far a step is, and write down now and then what it has used."""
+        if self._account is not None:
+            self._account.note(at_once=False)
+        self._watch(progress)
+
+    @contextmanager
+    def _accounted(self, step: Step) -> Iterator[Account]:
+        """The account of a step while it is worked on; what is left unbooked when it is given up is kept for the next process."""
+        self._account = account = Account(step.folder, self.meter)
+        try:
+            yield account
+        except BaseException:
+            account.note()
+            raise
+        finally:
+            self._account = None
+            self.spending.add(_stage(step), account.used)
+
+    def _halt(self, step: Step, account: Account, progress: str) -> PromptcotError | None:
+        """Why nothing more of a step may begin; None while it may. `progress` says where it stands."""
+        if self.draining.requested:
+            return Incomplete(f"stopped on request {progress}", remedy="run the same command again to resume")
+        return self.spending.exceeded(_stage(step), account.used, progress)
 
     def _settle(self, spec: StepSpec) -> tuple[Step, Manifest | None]:
         """The step to work in: usually under its own key; under an older one when the user keeps it."""
@@ -208,7 +244,8 @@ class LocalWorkplace:
         """See `Workplace.rows`. Committed shards are not touched again; with `journal`, nor are the answered items of an open one."""
         step, manifest = self._settle(spec)
         if manifest is None:
-            manifest = self._fill(_Collector(step, items, max(1, shard_rows), journal, fan), work)
+            with self._accounted(step) as account:
+                manifest = self._fill(_Collector(step, items, max(1, shard_rows), journal, fan, account), work)
         assert spec.record is not None
         return Table(step.table(), step.table("dropped"), manifest.digest, spec.record)
 
@@ -221,23 +258,21 @@ class LocalWorkplace:
         for entry in done.values():
             collector.check(entry)
         self.watch(Progress(step.spec.name, filled, total, 0.0))
-        idle = self.draining.requested or not open_shards
+        idle = not open_shards or self._halt(step, collector.account, "") is not None
         for index, rows in () if idle else work(self._feed(collector, open_shards)):
             collector.add(index, rows)
             filled += 1
             self.watch(Progress(step.spec.name, filled + collector.recalled, total, time.monotonic() - started))
         collector.flush()
         finished = collector.committed + len(done)
-        if self.draining.requested and finished < collector.shards:
-            raise Incomplete(
-                f"stopped on request during `{step.spec.name}`: {finished} of {collector.shards} shards are committed",
-                remedy="run the same command again to resume",
-            )
-        return step.finish(collector.shards)
+        progress = f"during `{step.spec.name}`: {finished} of {collector.shards} shards are committed"
+        if finished < collector.shards and (halt := self._halt(step, collector.account, progress)):
+            raise halt
+        return collector.account.book(lambda rest: step.finish(collector.shards, rest=rest))
 
     def _feed(self, collector: _Collector[T], open_shards: Sequence[int]) -> Iterator[Task[T]]:
         for shard in open_shards:
-            if self.draining.requested:
+            if self._halt(collector.step, collector.account, ""):
                 return
             for task in collector.open(shard):
                 if self.draining.requested and collector.journal:
@@ -248,23 +283,33 @@ class LocalWorkplace:
         """See `Workplace.artifact`. A folder appears whole or not at all."""
         step, manifest = self._settle(spec)
         if manifest is None:
-            if self.draining.requested:
-                raise Incomplete(f"stopped on request before `{spec.name}`", remedy="run the same command again to resume")
-            for orphan in step.folder.glob(".making-*"):
-                shutil.rmtree(orphan)
-            started = time.monotonic()
-            with disk_errors(step.folder):
-                temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=step.folder))
-            with full_disk(temporary):
-                digest, info = make(temporary)
-            manifest = step.publish_artifact(temporary, digest, time.monotonic() - started, info)
+            with self._accounted(step) as account:
+                manifest = self._make(step, account, make)
         return Artifact(step.folder / "artifact", manifest.digest, manifest.info)
+
+    def _make(self, step: Step, account: Account, make: Callable[[Path], tuple[str, Mapping[str, Any]]]) -> Manifest:
+        if halt := self._halt(step, account, f"before `{step.spec.name}`"):
+            raise halt
+        for orphan in step.folder.glob(".making-*"):
+            shutil.rmtree(orphan)
+        started = time.monotonic()
+        with disk_errors(step.folder):
+            temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=step.folder))
+        with full_disk(temporary):
+            digest, info = make(temporary)
+        seconds = time.monotonic() - started
+        return account.book(lambda used: step.publish_artifact(temporary, digest, seconds, info, used))
+
+
+def _stage(step: Step) -> str:
+    return step.spec.name.split("/")[0]
 
 
 class _Collector(Generic[T]):
     """Gathers answers by shard and commits each shard when its last one is in."""
 
-    def __init__(self, step: Step, items: Sequence[T], shard_rows: int, journal: bool, fan: int | None) -> None:
+    def __init__(self, step: Step, items: Sequence[T], shard_rows: int, journal: bool, fan: int | None, account: Account) -> None:
+        self.account = account
         self.step, self.items, self.shard_rows, self.journal, self.fan = step, items, shard_rows, journal, fan
         self.shards = -(-len(items) // shard_rows)
         self.answers: dict[int, dict[int, Rows]] = {}
@@ -279,17 +324,18 @@ class _Collector(Generic[T]):
         self.started[shard] = time.monotonic()
         self.answers[shard] = self._recall(shard) if self.journal else {}
         self.recalled += len(self.answers[shard])
-        for index in self.span(shard):
-            if index not in self.answers[shard]:
-                yield Task(index, shard, self.items[index])
+        for index in [index for index in self.span(shard) if index not in self.answers[shard]]:  # the last answer commits the shard
+            yield Task(index, shard, self.items[index])
         self._commit_if_full(shard)
 
     def add(self, index: int, rows: Rows) -> None:
         shard = index // self.shard_rows
         assert index not in self.answers[shard], f"{self.step.spec.name}: item {index} was answered twice"
         self.answers[shard][index] = rows
-        if self.journal and not any(map(_failed, rows)):
-            self._note(shard, index, rows)
+        if self.journal:
+            self.account.note()
+            if not any(map(_failed, rows)):
+                self._note(shard, index, rows)
         self._commit_if_full(shard)
 
     def flush(self) -> None:
@@ -307,7 +353,8 @@ class _Collector(Generic[T]):
         now = time.monotonic()
         seconds = now - max(self.started[shard], self.clock)  # shards overlap in the engine's window: no second counts twice
         self.clock = now
-        self.step.commit(shard, len(rows) if rows_in is None else rows_in, kept, dropped, seconds)
+        count = len(rows) if rows_in is None else rows_in
+        self.account.book(lambda used: self.step.commit(shard, count, kept, dropped, seconds, used))
         self._journal_path(shard).unlink(missing_ok=True)
         del self.answers[shard]
         self.committed += 1
@@ -334,7 +381,7 @@ class _Collector(Generic[T]):
         text = canonical([index, self._payload(index), [[type(row).__name__, as_dict(row)] for row in rows]])
         path = self._journal_path(shard)
         with disk_errors(path), open(path, "a", encoding="utf-8") as file:
-            file.write(f"{zlib.crc32(text.encode()):08x} {text}\n")
+            file.write(sealed(text))
 
     def _payload(self, index: int) -> str:
         """A hash of an item: what was answered for another one is no answer to it."""
@@ -347,15 +394,12 @@ class _Collector(Generic[T]):
         if not path.is_file():
             return found
         raw = path.read_bytes()
-        sound = raw.rfind(b"\n") + 1
-        for line in raw[:sound].splitlines():
-            check, _, text = line.partition(b" ")
-            if check == b"%08x" % zlib.crc32(text):
-                index, payload, rows = json.loads(text)
-                if index in self.span(shard) and payload == self._payload(index):
-                    found[index] = [_revive(self._class(name), fields) for name, fields in rows]
+        for text in unsealed(raw):
+            index, payload, rows = json.loads(text)
+            if index in self.span(shard) and payload == self._payload(index):
+                found[index] = [_revive(self._class(name), fields) for name, fields in rows]
         with disk_errors(path), open(path, "r+b") as file:
-            file.truncate(sound)
+            file.truncate(raw.rfind(b"\n") + 1)
         return {index: found[index] for index in self.span(shard) if index in found}
 
     def _class(self, name: str) -> type[Record]:
@@ -379,6 +423,7 @@ class MemoryWorkplace:
         self.folder = Path(tempfile.mkdtemp()) if folder is None else folder
         if folder is None:
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.meter = Meter()
         self.watch: Watch = watch or (lambda progress: None)
 
     def rows(

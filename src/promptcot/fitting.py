@@ -22,6 +22,7 @@ from promptcot.segments import Segmenter
 from promptcot.store import StepSpec
 from promptcot.training import Progress as StepDone
 from promptcot.training import fit
+from promptcot.usage import Usage
 
 SCHEMA = 1
 
@@ -52,14 +53,18 @@ def fit_role(
     spec = StepSpec(name, None, SCHEMA, facts, {"start": start.fingerprint, "examples": _digest(examples)})
 
     def make(folder: Path) -> tuple[str, Mapping[str, Any]]:
-        started = time.monotonic()
+        started, used = time.monotonic(), Usage()
 
         def tell(done: StepDone) -> None:
+            nonlocal used
+            used = Usage(tokens_trained=done.tokens, gpu_seconds=done.gpu_seconds)
             note = f"loss {done.loss:.3f}, {done.tokens_per_second:.0f} tokens/s"
             place.watch(Progress(name, done.step, done.steps, time.monotonic() - started, note))
 
         FLEET.release()  # the fit needs the memory of servers that nobody uses
-        log = fit(start.path, examples, settings, training, folder, seed=seed, kind=start.trained_as, on_step=tell)
+        with place.meter.reading(lambda: used):
+            log = fit(start.path, examples, settings, training, folder, seed=seed, kind=start.trained_as, on_step=tell)
+            used = Usage(tokens_trained=log.total_tokens, gpu_seconds=log.gpu_seconds)
         return fingerprint(folder), asdict(log)
 
     return start.fitted(place.artifact(spec, make))

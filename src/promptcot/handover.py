@@ -24,6 +24,7 @@ from promptcot.engines.protocol import ScoreRequest
 from promptcot.errors import Incomplete, Stopped, UsageError
 from promptcot.executors import Rows, Table, Task, Workplace, each
 from promptcot.heldout import Asked, Pair, score_texts
+from promptcot.metering import Meter
 from promptcot.records import Agreement, Draw, Triple, record_id
 from promptcot.roles import Role
 from promptcot.store import StepSpec
@@ -74,14 +75,14 @@ def agree(place: Workplace, folder: str, role: Role, pool: Pool, *, rows: int) -
     texts = tuple(_evenly([t for t in pool.rows if t.rationale] or pool.rows, rows))
     inputs = {"role": role.digest, "triples": pool.digest}
     spec = StepSpec(f"{folder}/handover/{role.name}", Agreement, SCHEMA, {"rows": rows}, inputs)
-    place.rows(spec, [texts], partial(each, make=partial(_compared, role)), shard_rows=1)
+    place.rows(spec, [texts], partial(each, make=partial(_compared, place.meter, role)), shard_rows=1)
 
 
-def _compared(role: Role, texts: Sequence[Triple]) -> Rows:
+def _compared(meter: Meter, role: Role, texts: Sequence[Triple]) -> Rows:
     """The agreement on the texts; here first, so that the server may go on with what follows."""
-    with role.open_here() as engine:
+    with role.here.open(meter) as engine:
         here, tokens = _sums(role, engine, texts), _lengths(role, engine, texts)
-    with role.open() as engine:
+    with role.open(meter) as engine:
         served = _sums(role, engine, texts)
     if not all(map(math.isfinite, served)):
         raise Incomplete(f"the server of `{role.name}` gave no score", where=str(role.path), remedy="run the same command again to resume")

@@ -64,7 +64,7 @@ def draw_valid(place: Workplace, name: str, posterior: Role, pool: Pool, wanted:
     spec = StepSpec(name, Draw, SCHEMA, settings, {"posterior": posterior.digest, "triples": pool.digest})
 
     def work(tasks: Iterator[Task[Triple]]) -> Iterator[tuple[int, Rows]]:
-        with posterior.open() as engine:
+        with posterior.open(place.meter) as engine:
             segmenter, sample = posterior.segmenter(engine), partial(engine.sample, sampling=sampling, seed=seed)
             if posterior.served:
                 draw = partial(_drawn, posterior, segmenter, sample, wanted)
@@ -111,7 +111,7 @@ def score_texts(place: Workplace, name: str, role: Role, asked: Sequence[Asked],
     spec = StepSpec(name, ScoreRow, SCHEMA, {"as_posterior": as_posterior}, {"role": role.digest, "texts": source})
 
     def work(tasks: Iterator[Task[Asked]]) -> Iterator[tuple[int, Rows]]:
-        with role.open() as engine:
+        with role.open(place.meter) as engine:
             segmenter = role.segmenter(engine)
 
             def request(task: Task[Asked]) -> ScoreRequest:

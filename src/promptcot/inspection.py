@@ -12,14 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from promptcot.budgets import readings
 from promptcot.durable import read_json
 from promptcot.errors import UsageError
+from promptcot.metering import by_stage, spent
 from promptcot.pipeline import STAGES, active
+from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import validate
-from promptcot.records import Dropped
+from promptcot.records import ConceptSet, Dropped, Record, Seed, Triple
 from promptcot.store import Run, entries_in
-from promptcot.tables import schema_of
+from promptcot.tables import from_table, schema_of
+from promptcot.usage import Usage, total
 
 SCHEMA = 1
 
@@ -63,10 +67,11 @@ def _step(run: Run, name: str) -> StepStatus:
 
 
 def status(run: Run) -> dict[str, Any]:
-    """The run's state for people and scripts: stages with the counts of their last table, and the steps below them."""
-    found = steps(run)
-    stages = []
-    for stage in active(recipe_of(run)):
+    """The run's state for people and scripts: stages with the counts of their last table, and the steps below them; what each has used, for
+    former results too, and how much of the budget that is."""
+    found, used, recipe = steps(run), spent(run), recipe_of(run)
+    of_stages, stages = by_stage(used), []
+    for stage in active(recipe):
         below = [s for s in found if s.name.split("/")[0] == stage]
         tables = [s for s in below if s.rows_in]
         last = tables[-1] if tables else StepStatus(stage, "absent")
@@ -80,10 +85,12 @@ def status(run: Run) -> dict[str, Any]:
                 "rows_out": last.rows_out,
                 "dropped": last.dropped,
                 "seconds": round(sum(s.seconds for s in below), 1),
-                "steps": [s.__dict__ for s in below],
+                "usage": of_stages.get(stage, Usage()).to_json(),
+                "steps": [{**s.__dict__, "usage": used[s.name].to_json()} for s in below],
             }
         )
-    return {"schema": SCHEMA, "stages": stages}
+    budget = [{"limit": r.key, "used": r.used, "allowed": r.allowed} for r in readings(recipe.budget, of_stages)]
+    return {"schema": SCHEMA, "stages": stages, "usage": total(used.values()).to_json(), "budget": budget}
 
 
 def _complete(run: Run, stage: str) -> bool:
@@ -101,6 +108,19 @@ def table(run: Run, name: str, *, dropped: bool = False) -> pa.Table:
     if dropped and not files:
         return schema_of(Dropped).empty_table()
     return pa.concat_tables([pq.read_table(path) for path in files]) if files else pa.table({})
+
+
+def rows_of(run: Run) -> Rows | None:
+    """The triples (or, before annotation, the seeds) and given concept sets that a run has made so far; None without any."""
+
+    def rows(name: str, record: type[Record]) -> list[Any]:
+        files = _parts(run, name, "part") if run.manifest(name) is not None else []
+        return [row for path in files for row in from_table(pq.read_table(path), record)]
+
+    recipe, triples = recipe_of(run), rows("annotate", Triple)
+    sets = rows("synthesize/concept_sets", ConceptSet) if recipe.inputs.concept_sets else []
+    found = Rows(() if triples or recipe.annotate is None else rows("seeds", Seed), triples, sets)
+    return found if triples or found.seeds or sets else None
 
 
 def _parts(run: Run, name: str, kind: str) -> list[Path]:

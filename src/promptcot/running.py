@@ -8,13 +8,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import yaml
 
-from promptcot import __version__, report
+from promptcot import __version__, metering, report
 from promptcot.changes import Changes, spent
 from promptcot.durable import read_json, write_json
 from promptcot.engines.vllm.fleet import FLEET
@@ -22,11 +23,14 @@ from promptcot.errors import Incomplete, UsageError
 from promptcot.executors import Draining, LocalWorkplace, Watch
 from promptcot.models import fingerprint
 from promptcot.pipeline import Session, active
+from promptcot.planning.beside import Estimates
+from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import load, overridden, validate
 from promptcot.report.data import ModelRow, Origin
 from promptcot.store import Run, StepSpec
 from promptcot.summary import Parts, report_data
+from promptcot.usage import total
 
 GRACE = 45
 """Seconds that work in flight has after SIGTERM; what is not committed by then is done again on resume."""
@@ -89,8 +93,9 @@ def run_recipe(
             raise UsageError(f"this recipe has no stage `{name}`", where="--only/--until", remedy=f"stages here: {', '.join(stages)}")
     changes = Changes(stages, redo, keep)
     with run.writing(), _orderly_stop() as draining, FLEET.logging_to(run.path / "logs"):
-        place = LocalWorkplace(run, watch=watch, draining=draining, confirm=_only(changes, only) if only else changes)
+        place = LocalWorkplace(run, watch=watch, draining=draining, confirm=_only(changes, only) if only else changes, budget=recipe.budget)
         session = Session(recipe, place, say=say)
+        estimates = Estimates(recipe, run, say)
         last = only or until or stages[-1]
         for stage in stages[: stages.index(last) + 1]:
             say(f"== {stage}")
@@ -98,10 +103,22 @@ def run_recipe(
             if stage == "report":
                 write_report(session, run, recipe)
             else:
+                estimates.begin(stage)
                 session.do(stage)
                 FLEET.close()
+                estimates.end(stage, partial(_worked_on, session, stage))
             _mark(run, stage, done=True)
     return session
+
+
+def _worked_on(session: Session, stage: str) -> Rows:
+    """The rows that a stage began with, for its estimate."""
+    recipe = session.recipe
+    if stage == "annotate":
+        return Rows(seeds=session.seeds.rows) if recipe.annotate and recipe.inputs.seeds else Rows()
+    triples = session.triples.rows if recipe.inputs.seeds or recipe.inputs.triples else ()
+    sets = session.concept_sets.rows if stage == "synthesize" and recipe.inputs.concept_sets else ()
+    return Rows(triples=triples, concept_sets=sets)
 
 
 def _only(changes: Changes, only: str) -> Callable[[StepSpec, Run], str]:
@@ -185,6 +202,7 @@ def gather(session: Session, run: Run) -> Parts:
         manifests=manifests,
         models=_models(session),
         seconds=sum(spent(run, name) for name in run.steps()),
+        usage=total(metering.spent(run).values()),
     )
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import socket
 import time
@@ -47,8 +48,10 @@ from promptcot.durable import (
 from promptcot.errors import UsageError
 from promptcot.records import Dropped, Record
 from promptcot.tables import read_parquet, write_parquet
+from promptcot.usage import Usage, total
 
 FORMAT = 1
+_KEY = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ class StepSpec:
 
 @dataclass(frozen=True)
 class ShardEntry:
-    """A committed shard: rows in, rows out, drops by reason, file hashes, seconds of work, and what the engines used for it (the fields
-    of `engines.protocol.Usage`, absent where nothing was counted)."""
+    """A committed shard: rows in, rows out, drops by reason, file hashes, seconds of work, and what was used since the shard committed
+    before it (the fields of `Usage`; absent where nothing was counted)."""
 
     index: int
     rows_in: int
@@ -107,7 +110,7 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
     """An artifact's files with their sha256; a table's are in its shards' entries."""
     usage: Mapping[str, float] = field(default_factory=dict)
-    """What the engines (or a fit) used for it, as in its shards' entries."""
+    """What the engines (or a fit) used for it: the sum over its shards, and what it took to close the engine after the last one."""
 
 
 T = TypeVar("T", Manifest, ShardEntry)
@@ -167,7 +170,9 @@ class Step:
             if not path.is_file() or sha256_of(path) != expected:
                 raise UsageError("a committed file is damaged or missing", where=str(path), remedy=remedy)
 
-    def commit(self, index: int, rows_in: int, kept: Sequence[Record], dropped: Sequence[Dropped], seconds: float) -> None:
+    def commit(
+        self, index: int, rows_in: int, kept: Sequence[Record], dropped: Sequence[Dropped], seconds: float, usage: Usage | None = None
+    ) -> None:
         """Commit one shard. Rows in must equal rows out plus drops. A shard already committed is left alone."""
         entry_path = self.folder / shard_name("shard", index, "json")
         if entry_path.exists():
@@ -181,7 +186,8 @@ class Step:
             files[shard_name("dropped", index, "parquet")] = (dropped, Dropped)
         hashes = {name: self._write(name, rows, cls) for name, (rows, cls) in files.items()}
         reasons = Counter(row.reason for row in dropped)
-        entry = ShardEntry(index, rows_in, len(kept), dict(sorted(reasons.items())), hashes, round(seconds, 3))
+        used = usage.to_json() if usage else {}
+        entry = ShardEntry(index, rows_in, len(kept), dict(sorted(reasons.items())), hashes, round(seconds, 3), used)
         write_json(entry_path, entry.__dict__)
 
     def _write(self, name: str, rows: Sequence[Record], record: type[Record]) -> str:
@@ -195,8 +201,8 @@ class Step:
         publish(temporary, path)
         return digest
 
-    def finish(self, shards: int, info: Mapping[str, Any] | None = None) -> Manifest:
-        """Write the manifest once all shards are committed; the step is then complete."""
+    def finish(self, shards: int, info: Mapping[str, Any] | None = None, *, rest: Usage | None = None) -> Manifest:
+        """Write the manifest once all shards are committed; the step is then complete. `rest` was used after the last commit."""
         entries = self.committed()
         assert entries.keys() == set(range(shards)), f"{self.spec.name}: {shards} shards wanted, committed are {sorted(entries)}"
         parts = {name: value for entry in entries.values() for name, value in entry.sha256.items() if name.startswith("part-")}
@@ -215,11 +221,14 @@ class Step:
             settings=self.spec.settings,
             inputs=self.spec.inputs,
             info=info or {},
+            usage=total((rest or Usage(), *(Usage.of(e.usage) for e in entries.values()))).to_json(),
         )
         write_json(self.folder / "manifest.json", manifest.__dict__)
         return manifest
 
-    def publish_artifact(self, temporary: Path, digest: str, seconds: float, info: Mapping[str, Any]) -> Manifest:
+    def publish_artifact(
+        self, temporary: Path, digest: str, seconds: float, info: Mapping[str, Any], usage: Usage | None = None
+    ) -> Manifest:
         """Move a finished folder into place and write the manifest."""
         final = self.folder / "artifact"
         sync_tree(temporary)
@@ -228,7 +237,19 @@ class Step:
             shutil.rmtree(final)
         publish(temporary, final)
         manifest = Manifest(
-            self.spec.name, self.spec.key, digest, 0, 0, {}, round(seconds, 3), 0, self.spec.settings, self.spec.inputs, dict(info), files
+            step=self.spec.name,
+            key=self.spec.key,
+            digest=digest,
+            rows_in=0,
+            rows_out=0,
+            dropped={},
+            seconds=round(seconds, 3),
+            shards=0,
+            settings=self.spec.settings,
+            inputs=self.spec.inputs,
+            info=dict(info),
+            files=files,
+            usage=usage.to_json() if usage else {},
         )
         write_json(self.folder / "manifest.json", manifest.__dict__)
         return manifest
@@ -347,6 +368,10 @@ class Run:
         key = self.current(name)
         path = self.path / name / (key or "-") / "manifest.json"
         return load_entry(path, Manifest, "delete it: it is made anew from what is committed") if path.is_file() else None
+
+    def folders(self, name: str) -> list[Path]:
+        """The folders of a step's results: the one in use and those of former keys."""
+        return [path for path in sorted((self.path / name).iterdir()) if _KEY.fullmatch(path.name) and path.is_dir()]
 
     def steps(self) -> list[str]:
         """Names of all steps begun, in the order of their first start."""

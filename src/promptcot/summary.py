@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from promptcot.em import EmResult
 from promptcot.gates import Gate
@@ -15,6 +15,7 @@ from promptcot.recipe import Recipe
 from promptcot.records import ConceptSet, Dropped, Health, Problem, Record, Seed, Triple
 from promptcot.report import data as page
 from promptcot.store import Manifest
+from promptcot.usage import Usage
 
 SHOWN = 5_000
 """Problems in the page; the rest stay in the table."""
@@ -36,6 +37,7 @@ class Parts:
     manifests: Sequence[Manifest] = ()
     models: Sequence[page.ModelRow] = ()
     seconds: float | None = None
+    usage: Usage = field(default_factory=Usage)
 
 
 def report_data(recipe: Recipe, parts: Parts, origin: page.Origin, banner: str) -> page.ReportData:
@@ -47,6 +49,9 @@ def report_data(recipe: Recipe, parts: Parts, origin: page.Origin, banner: str) 
         origin=origin,
         facts=page.Facts(
             seconds=parts.seconds,
+            tokens=parts.usage.tokens or None,
+            usd=parts.usage.usd,
+            gpu_hours=parts.usage.gpu_seconds / 3600,
             seeds=len(parts.seeds) or None,
             train=sum(t.split == "train" for t in parts.triples) or None,
             triples=sum(t.rationale is not None for t in parts.triples) or None,

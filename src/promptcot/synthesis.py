@@ -63,7 +63,7 @@ def problems(
     sampling = Sampling(sample.temperature, sample.top_p, sample.max_tokens)
 
     def work(tasks: Iterator[Task[ConceptSet]]) -> Iterator[tuple[int, Rows]]:
-        with generator.open() as engine:
+        with generator.open(place.meter) as engine:
             segmenter = generator.segmenter(engine)
 
             def request(task: Task[ConceptSet]) -> SampleRequest:

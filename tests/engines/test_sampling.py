@@ -21,7 +21,7 @@ from promptcot.recipe import EngineSpec
 from .conftest import CONTEXT, EOS, VOCABULARY, transformers_greedy
 
 prefixes = st.lists(st.integers(3, VOCABULARY - 1), min_size=1, max_size=9).map(tuple)
-few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def requests_for(batch: list[Ids], draws: int = 3) -> list[SampleRequest]:
@@ -167,7 +167,7 @@ def test_weights_that_give_no_numbers_are_an_error(tiny_folder: Path):
             list(engine.sample([SampleRequest("r", (3, 4))], Sampling(max_tokens=2), 0))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     logits=st.lists(st.floats(-40, 8, width=32), min_size=2, max_size=700),
     u=st.floats(0, 1, exclude_max=True),

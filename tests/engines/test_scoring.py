@@ -23,7 +23,7 @@ tokens = st.builds(
     prefix=ids,
     segments=st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=9).map(tuple), min_size=1, max_size=3).map(tuple),
 )
-many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @torch.inference_mode()

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from promptcot.engines import open_engine
-from promptcot.engines.transformers import TransformersEngine, pick_device, pick_dtype
+from promptcot.engines.protocol import SampleRequest, Sampling, ScoreRequest, Tokens
+from promptcot.engines.transformers import TransformersEngine, accelerators, pick_device, pick_dtype
 from promptcot.errors import UsageError
 from promptcot.recipe import EngineSpec
+from promptcot.usage import Usage
 
 from .conftest import CONTEXT, EOS
 
@@ -32,6 +34,20 @@ def test_closing_frees_the_model(tiny_folder: Path):
     gc.collect()
     assert model() is None
     engine.close()
+
+
+def test_usage_counts_tokens_without_padding_and_a_shared_prompt_once(tiny_folder: Path):
+    with open_engine(tiny_folder, CPU) as engine:
+        assert engine.usage == Usage()
+        requests = [SampleRequest("a", (3, 4, 5), (0, 1, 2)), SampleRequest("b", (6,), (0,))]
+        written = sum(c.tokens for reply in engine.sample(requests, Sampling(max_tokens=6), 0) for c in reply.completions)
+        assert engine.usage == Usage(tokens_in=3 + 1, tokens_out=written)
+        list(engine.score([ScoreRequest("s", Tokens((3, 4), ((5, 6), (7,)))), ScoreRequest("t", Tokens((3,), ((4,),)))]))
+    assert engine.usage == Usage(tokens_in=4 + 5 + 2, tokens_out=written), "on a CPU no accelerator is held"
+
+
+def test_an_accelerator_is_held_by_what_is_not_on_the_cpu():
+    assert [accelerators(torch.device(name)) for name in ("cpu", "cuda:1", "mps")] == [0, 1, 1]
 
 
 def test_the_tokenizer_adds_and_hides_nothing(tiny: TransformersEngine):

@@ -168,7 +168,7 @@ class Server:
 
 
 def content(run: Path) -> dict[str, Any]:
-    """What counts in a run: the bytes of every table and artifact, and all JSON but its times. Orphans are left out."""
+    """What counts in a run: the bytes of every table and artifact, and all JSON but its times and costs. Orphans are left out."""
     found: dict[str, Any] = {}
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
@@ -176,7 +176,7 @@ def content(run: Path) -> dict[str, Any]:
             continue
         if path.suffix == ".json" and "artifact" not in path.parts:
             value = json.loads(path.read_text())
-            found[name] = {key: value[key] for key in value if key != "seconds" and not _is_check(key)}
+            found[name] = {key: value[key] for key in value if key not in ("seconds", "usage") and not _is_check(key)}
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

@@ -113,7 +113,7 @@ def with_text(text: str) -> ReportData:
     return ReportData(run_name=text, origin=samples.ORIGIN, facts=Facts(), problems=(row,), warnings=(text,))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_text)
 def test_no_text_changes_the_structure_of_the_page(text: str) -> None:
     assert skeleton(with_text(text)) == skeleton(with_text("harmless"))
@@ -127,7 +127,7 @@ def test_hostile_text_is_shown_as_it_is(text: str) -> None:
     assert [data for tag, data in page.texts if tag == "p" and data == shown], "the problem is on the page, verbatim"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_text)
 def test_the_data_block_cannot_be_left_and_reads_back(text: str) -> None:
     block = payload(with_text(text))

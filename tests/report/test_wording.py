@@ -95,6 +95,20 @@ def test_a_printed_number_reads_back_and_zero_has_no_sign(value: float, digits: 
 
 
 @pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (Facts(), "all steps, the fits included"),
+        (Facts(tokens=0), "all steps, the fits included"),
+        (Facts(tokens=1), "1 token"),
+        (Facts(tokens=1_234_567, usd=20.305, gpu_hours=1.5), "1\u202f234\u202f567 tokens, $20.30, 1.50 GPU-hours"),
+        (Facts(usd=0.0042), "$0.0042"),
+    ],
+)
+def test_what_work_used_is_said_where_it_was_counted(facts: Facts, said: str) -> None:
+    assert wording.cost(facts) == said
+
+
+@pytest.mark.parametrize(
     ("seconds", "said"), [(0.42, "0.4 s"), (59.4, "59 s"), (60, "1 min"), (185.2, "3 min 5 s"), (7810, "2 h 10 min"), (None, "")]
 )
 def test_durations(seconds: float | None, said: str) -> None:

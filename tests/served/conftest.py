@@ -14,7 +14,7 @@ from tests import toy
 from tests.runs import script
 from tests.served.server import Served
 
-QUICK = Patience(first_s=0.01, longest_s=0.05, busy_s=5.0)
+QUICK = Patience(first_s=0.01, longest_s=0.05, busy_s=60.0)
 
 
 @pytest.fixture(scope="session")

@@ -53,12 +53,13 @@ class Habits:
 
 @dataclass
 class Entry:
-    """One POST: its path, body, the fault it met, and whether it was answered well."""
+    """One POST: its path, body, the fault it met, whether it was answered well, and the tokens (read, written) that its reply billed."""
 
     path: str
     body: dict[str, Any]
     fault: str | None
     answered: bool = False
+    billed: tuple[int, int] = (0, 0)
     at: float = field(default_factory=time.monotonic)
 
     @property
@@ -115,6 +116,11 @@ class Served:
     def answers(self) -> Counter[str]:
         """How often each draw or score was answered well."""
         return Counter(e.key for e in self.entries(answered=True))
+
+    def billed(self) -> tuple[int, int]:
+        """Tokens (read, written) of all replies that came whole."""
+        bills = [e.billed for e in self.entries()]
+        return sum(read for read, _ in bills), sum(written for _, written in bills)
 
     def stop(self) -> None:
         """Die like a process: nobody listens, and open connections break."""
@@ -218,6 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "truncated":
             return self._raw(200, raw[: len(raw) // 2], length=len(raw))
         entry.answered = fault in (None, "slow")
+        entry.billed = (reply["usage"]["prompt_tokens"], reply["usage"]["completion_tokens"]) if "usage" in reply else (0, 0)
         return self._raw(200, raw)
 
     def _send(self, status: int, reply: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:

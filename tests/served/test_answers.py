@@ -6,11 +6,12 @@ import pytest
 
 from promptcot.engines.conversation import chat_request
 from promptcot.engines.openai.bodies import draw_seed
-from promptcot.engines.protocol import ChatSampler, Message, Sampler, SampleRequest, Sampling, Scorer, ScoreRequest, Tokens, Usage
+from promptcot.engines.protocol import ChatSampler, Message, Sampler, SampleRequest, Sampling, Scorer, ScoreRequest, Tokens
 from promptcot.engines.tabular import TabularEngine
 from promptcot.errors import MissingHere, UsageError
 from promptcot.outcomes import Finish
 from promptcot.recipe import EngineSpec
+from promptcot.usage import Usage
 from tests.served.conftest import engine
 from tests.served.server import Habits
 

@@ -64,7 +64,7 @@ def test_a_server_that_hangs_is_asked_again(serve, pair, wanted):
         assert_whole(everything(served), wanted)
 
 
-@settings(max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10_000),
     share=st.floats(0.0, 0.5),

@@ -15,11 +15,15 @@ from promptcot import em, estep, heldout
 from promptcot.errors import MissingHere, Stopped, UsageError
 from promptcot.executors import LocalWorkplace, MemoryWorkplace
 from promptcot.heldout import Pair
+from promptcot.metering import spent
 from promptcot.outcomes import Drop
 from promptcot.recipe import Bound, Em, EngineSpec, Recipe
+from promptcot.recipes import load
 from promptcot.roles import resolve
+from promptcot.running import run_recipe
 from promptcot.store import Run
 from promptcot.triples import Pool
+from promptcot.usage import total
 from tests import runs, toy
 from tests.served.server import Habits, mix
 
@@ -52,6 +56,20 @@ def test_a_round_of_em_with_served_models(serve, pair, tmp_path):
     assert toy.log_likelihood(served.rounds[0].pair.generator) == pytest.approx(-1.3039, abs=0.02)
     assert toy.log_likelihood(local.rounds[0].pair.generator) == pytest.approx(-1.3039, abs=0.02)
     assert {e.body["model"] for e in server.entries()} > {str(pair.generator.path.resolve()), str(pair.posterior.path.resolve())}
+
+
+def test_what_servers_bill_is_what_the_manifests_say(serve, pair, tmp_path):
+    """Every step of a round: draws, scores, held-out comparisons, probes and first tries, useless replies included."""
+    server = serve({}, by_path=True, plan=mix(3, 0.05, ["429", "reset", "empty", "nan", "500"]))
+    setting = toy.setting(Em(rounds=1, candidates=4, bound=Bound(k=[1, 2]), check=0))  # a check is scored here, too
+    place = LocalWorkplace(Run.create(tmp_path / "run", {}))
+    start = by_path(pair, server, usd_per_million_in=1e6, usd_per_million_out=2e6)
+    em.run(place, start, toy.triples(), toy.renamed(toy.triples(None), "dev"), setting)
+    used = total(spent(place.run).values())
+    assert (used.tokens_in, used.tokens_out) == server.billed()
+    assert used.requests >= len(server.entries())  # beside them lists of models, where a server had been taken out
+    assert used.usd == pytest.approx(used.tokens_in + 2 * used.tokens_out)
+    assert used.tokens_trained > 0
 
 
 def test_log_q_that_a_server_keeps_to_itself_is_scored(serve, pair, tmp_path):
@@ -147,7 +165,7 @@ def synthesis(folder: Path, server, *, sets=60, **settings) -> Path:
     server.folders = {"talker": talker}
     return runs.recipe(
         folder,
-        engines={"default": {"kind": "openai", "urls": [server.url], "shard_rows": 1000, "concurrency": 4, **settings}},
+        engines={"default": {"kind": "openai", "urls": [server.url], "concurrency": 4, "shard_rows": 1000, **settings}},
         models={"generator": {"path": str(talker)}},
         inputs={"concept_sets": [str(runs.concept_sets(folder / "sets.jsonl", sets))]},
         synthesize={"concept_sets": sets, "passes": 1, "sample": {"max_tokens": 2000}},
@@ -190,6 +208,9 @@ def test_killed_in_the_middle_of_a_shard_a_run_asks_only_for_what_is_unanswered(
     first, second = ({e.key for e in part} for part in (draws(server)[:asked], draws(server, seen)))
     assert len(first | second) == 60
     assert len(first & second) <= 8  # what was on its way, or had come and was not yet noted
+    used, billed = spent(Run.open(run))["synthesize/problems"].tokens_out, server.billed()[1]
+    assert used <= billed
+    assert used >= billed - 8 * max(e.billed[1] for e in draws(server)), "what was answered before the kill is accounted for"
     (part,) = (run / "synthesize" / "problems").rglob("part-*.parquet")
     assert len(set(pq.read_table(part).column("id").to_pylist())) == 60
 
@@ -209,6 +230,34 @@ def test_on_sigterm_a_run_leaves_with_what_it_has(serve, tmp_path):
     out, err = again.communicate(timeout=120)
     assert again.returncode == 0, out + err
     assert len(draws(server)) == 200  # what was on its way had been waited for
+
+
+def test_a_run_stops_at_its_dollars_and_pays_for_nothing_twice(serve, tmp_path):
+    """Whole shards, no request once the limit is reached, and the rest of them when it is raised."""
+    server = serve({})
+    recipe = synthesis(tmp_path, server, shard_rows=10, usd_per_million_in=1e6, usd_per_million_out=1e6)
+
+    def run(usd: float) -> float:
+        loaded = load(recipe, [f"budget.usd={usd}"])
+        folder = Run.create(tmp_path / "run", loaded.model_dump(mode="json", by_alias=True))
+        try:
+            run_recipe(loaded, folder, until="synthesize")
+        finally:
+            spent_usd = total(spent(folder).values()).usd
+        return spent_usd
+
+    with pytest.raises(Stopped) as stopped:
+        run(1000)
+    assert stopped.value.exit_code == 4
+    assert stopped.value.where == "budget.usd"
+    asked = len(server.entries())
+    assert 10 <= len(draws(server)) < 60
+    assert len(draws(server)) % 10 == 0
+    with pytest.raises(Stopped, match="used up"):
+        run(1000)
+    assert len(server.entries()) == asked
+    assert run(1e9) == pytest.approx(sum(server.billed()))
+    assert len(draws(server)) == 60
 
 
 def test_a_hosted_model_annotates_and_its_key_is_nowhere(serve, tmp_path, monkeypatch):
@@ -231,9 +280,6 @@ def test_a_hosted_model_annotates_and_its_key_is_nowhere(serve, tmp_path, monkey
     }
     path = tmp_path / "hosted.yaml"
     path.write_text(yaml.safe_dump(recipe))
-    from promptcot.recipes import load
-    from promptcot.running import run_recipe
-
     said: list[str] = []
     run = Run.create(tmp_path / "run", load(path).model_dump(mode="json", by_alias=True))
     session = run_recipe(load(path), run, until="annotate", say=said.append)

@@ -195,6 +195,9 @@ def test_progress_is_told_and_standard_output_stays_clean(llama: Path, tmp_path:
     log = fit(llama, EXAMPLES, Fit(epochs=2, lr=1e-3, batch=2), FP32, tmp_path / "out", seed=0, on_step=heard.append)
     assert [(p.step, p.steps, p.loss) for p in heard] == [(i + 1, 6, loss) for i, loss in enumerate(log.losses)]
     assert all(p.tokens_per_second > 0 for p in heard)
+    assert [p.tokens for p in heard] == sorted({p.tokens for p in heard})
+    assert heard[-1].tokens == log.total_tokens == 2 * sum(len(example.tokens) for example in EXAMPLES)
+    assert {log.gpu_seconds, *(p.gpu_seconds for p in heard)} == {0.0}, "a CPU is no accelerator"
     assert capfd.readouterr().out == ""
 
 

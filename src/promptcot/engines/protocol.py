@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from promptcot.outcomes import Finish
+from promptcot.usage import Usage as Usage
 
 Ids = tuple[int, ...]
 
@@ -161,20 +162,14 @@ class Scorer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What an engine has consumed since it was opened: tokens read and written, HTTP requests sent (repeated ones included), and their
-    price in US dollars where the engine's settings name one."""
+@runtime_checkable
+class Metered(Protocol):
+    """An engine that counts what it uses."""
 
-    tokens_in: int = 0
-    tokens_out: int = 0
-    requests: int = 0
-    usd: float = 0.0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.tokens_in + other.tokens_in, self.tokens_out + other.tokens_out, self.requests + other.requests, self.usd + other.usd
-        )
+    @property
+    def usage(self) -> Usage:
+        """What it has used since it was opened; also after it was closed."""
+        ...
 
 
 @runtime_checkable

@@ -16,9 +16,11 @@ from types import TracebackType
 import numpy as np
 
 from promptcot.engines.protocol import Completion, Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest
+from promptcot.engines.tally import Tally
 from promptcot.errors import UsageError
 from promptcot.outcomes import Finish
 from promptcot.recipe import EngineSpec
+from promptcot.usage import Usage
 
 NATS_PER_TOKEN = 1.0
 
@@ -43,7 +45,7 @@ class ScriptedEngine:
     independent = True
 
     def __init__(self, replies: Sequence[tuple[str, str]], default: str) -> None:
-        self.tokenizer = CharacterTokenizer()
+        self.tokenizer, self._tally = CharacterTokenizer(), Tally()
         self.replies, self.default = tuple(replies), default
 
     @classmethod
@@ -57,6 +59,11 @@ class ScriptedEngine:
             raise UsageError(
                 f"not a script: {error!r}", where=str(path), remedy='{"replies": [{"contains", "text"}], "default": text}'
             ) from error
+
+    @property
+    def usage(self) -> Usage:
+        """Every draw reads its prompt."""
+        return self._tally.usage
 
     def __enter__(self) -> ScriptedEngine:
         return self
@@ -73,7 +80,10 @@ class ScriptedEngine:
         for request in requests:
             prompt = self.tokenizer.decode(request.prefix)
             reply = next((text for part, text in self.replies if part in prompt), self.default)
-            yield Sampled(request.id, tuple(self._complete(reply, request.id, draw, sampling.max_tokens) for draw in request.draws))
+            written = tuple(self._complete(reply, request.id, draw, sampling.max_tokens) for draw in request.draws)
+            self._tally.tokens_in += len(request.prefix) * len(written)
+            self._tally.tokens_out += sum(completion.tokens for completion in written)
+            yield Sampled(request.id, written)
 
     def _complete(self, reply: str, row: str, draw: int, limit: int) -> Completion:
         text = reply.replace("{id}", row).replace("{draw}", str(draw))
@@ -85,6 +95,7 @@ class ScriptedEngine:
     def score(self, requests: Iterable[ScoreRequest]) -> Iterator[Scored]:
         """One nat a token."""
         for request in requests:
+            self._tally.tokens_in += len(request.tokens)
             yield Scored(request.id, tuple(-NATS_PER_TOKEN * len(segment) for segment in request.tokens.segments))
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:

@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 
 from promptcot.engines.protocol import Completion, Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest
+from promptcot.engines.tally import Tally
 from promptcot.errors import UsageError
 from promptcot.outcomes import Finish
 from promptcot.recipe import EngineSpec
 from promptcot.records import record_id
+from promptcot.usage import Usage
 
 FILE = "tabular.json"
 TABLES = ("z_given_c", "x_given_z", "x_given_cz", "x_given_c", "z_given_cx")
@@ -116,12 +118,17 @@ class TabularEngine:
     independent = True
 
     def __init__(self, model: TabularModel) -> None:
-        self.model, self.tokenizer = model, model.tokenizer
+        self.model, self.tokenizer, self._tally = model, model.tokenizer, Tally()
 
     @classmethod
     def open(cls, folder: Path, spec: EngineSpec) -> TabularEngine:
         """Open the model in a folder."""
         return cls(TabularModel.load(folder))
+
+    @property
+    def usage(self) -> Usage:
+        """Every draw reads its prompt; `outcomes` are enumerated, not written."""
+        return self._tally.usage
 
     def __enter__(self) -> TabularEngine:
         return self
@@ -132,7 +139,10 @@ class TabularEngine:
     def sample(self, requests: Iterable[SampleRequest], sampling: Sampling, seed: int) -> Iterator[Sampled]:
         """Draw z (posterior), z then x (generator) or x alone (generator without rationales); temperature 0 takes the most probable."""
         for request in requests:
-            yield Sampled(request.id, tuple(self._draw(request.prefix, request.id, draw, sampling, seed) for draw in request.draws))
+            drawn = tuple(self._draw(request.prefix, request.id, draw, sampling, seed) for draw in request.draws)
+            self._tally.tokens_in += len(request.prefix) * len(drawn)
+            self._tally.tokens_out += sum(completion.tokens for completion in drawn)
+            yield Sampled(request.id, drawn)
 
     def _draw(self, prefix: Ids, row: str, draw: int, sampling: Sampling, seed: int) -> Completion:
         stream = np.random.default_rng(int(record_id("tabular", (row,), draw, str(seed)), 16))
@@ -180,6 +190,7 @@ class TabularEngine:
             z, problems = (segments[0][0], segments[1:]) if self.model.with_rationale else (None, segments)
             laws = [] if z is None else [self.model.rationale_law(prefix)[self.tokenizer.rationale(z)]]
             laws += [self.model.problem_law(prefix, z)[self.tokenizer.problem(x[0])] for x in problems]
+            self._tally.tokens_in += len(request.tokens)
             with np.errstate(divide="ignore"):
                 yield Scored(request.id, tuple(float(np.log(p)) for p in laws))
 

@@ -19,11 +19,14 @@ from transformers.utils import logging as loading
 
 from promptcot.engines.batching import pack, windows
 from promptcot.engines.hf_tokenizer import HfTokenizer
+from promptcot.engines.host_memory import keep_freed_memory, release_freed_memory
 from promptcot.engines.protocol import Completion, Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest
 from promptcot.engines.sampling import Drawn, Row, decode
 from promptcot.engines.scoring import head_is_linear, score_batch, score_rows
+from promptcot.engines.tally import Tally
 from promptcot.errors import UsageError
 from promptcot.recipe import EngineSpec
+from promptcot.usage import Usage
 
 PREFILL = 8
 """Prompt tokens read at once when sampling, in units of `batch_tokens`."""
@@ -34,8 +37,9 @@ class TransformersEngine:
 
     independent = False
 
-    def __init__(self, model: PreTrainedModel, tokenizer: HfTokenizer, spec: EngineSpec) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: HfTokenizer, spec: EngineSpec, tally: Tally | None = None) -> None:
         self.model, self.tokenizer, self.spec = model, tokenizer, spec
+        self._tally = tally or Tally(accelerators(model.device))
         self._score = score_batch if head_is_linear(model) else score_rows
 
     @classmethod
@@ -46,20 +50,26 @@ class TransformersEngine:
                 "no safetensors weights in the model's folder", where=str(folder), remedy="convert the model with `save_pretrained`"
             )
         device = pick_device(spec.device)
-        dtype = pick_dtype(spec.dtype, device)
+        tally, dtype = Tally(accelerators(device)), pick_dtype(spec.dtype, device)
+        if device.type == "cpu":
+            keep_freed_memory()
         with quiet_loading():
             model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
             )
         torch.nn.Module.eval(torch.nn.Module.to(model, device))
-        return cls(model, HfTokenizer.open(folder), spec)
+        return cls(model, HfTokenizer.open(folder), spec, tally)
 
     def close(self) -> None:
         """Free the model's memory; the engine is of no use afterwards."""
         self.__dict__.pop("model", None)
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
+        self._tally.stop()
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens without padding; a prompt that several draws of a batch share was read once."""
+        return self._tally.usage
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +93,10 @@ class TransformersEngine:
         done: dict[str, list[Drawn]] = {}
         limit = PREFILL * self.spec.batch_tokens
         for batch in pack(rows, lambda row: len(row.request.prefix), max_tokens=limit, max_rows=self.spec.batch_rows):
-            for drawn in decode(self.model, batch, sampling, seed=seed, eos=self.tokenizer.eos):
+            made = decode(self.model, batch, sampling, seed=seed, eos=self.tokenizer.eos)
+            self._tally.tokens_in += sum(len(request.prefix) for request in {row.request for row in batch})
+            self._tally.tokens_out += sum(drawn.tokens for drawn in made)
+            for drawn in made:
                 mine = done.setdefault(drawn.row.request.id, [])
                 mine.append(drawn)
                 if len(mine) == len(drawn.row.request.draws):
@@ -99,7 +112,9 @@ class TransformersEngine:
                 self._check(request.id, len(request.tokens.prefix), sum(map(len, request.tokens.segments)))
             ordered = sorted(window, key=lambda r: (-len(r.tokens), r.id))
             for batch in pack(ordered, lambda r: len(r.tokens), max_tokens=self.spec.batch_tokens):
-                for request, log_p in zip(batch, self._score(self.model, batch), strict=True):
+                scores = self._score(self.model, batch)
+                self._tally.tokens_in += sum(len(request.tokens) for request in batch)
+                for request, log_p in zip(batch, scores, strict=True):
                     yield Scored(request.id, log_p)
 
     @property
@@ -132,6 +147,11 @@ def pick_device(name: str) -> torch.device:
         raise UsageError(f"the device `{name}` cannot serve: {error}", where="engines: device", remedy="auto, cpu or cuda") from None
 
 
+def accelerators(device: torch.device) -> int:
+    """How many accelerators a model on one device holds."""
+    return int(device.type != "cpu")
+
+
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     """The number format of a recipe's `dtype`; `auto` is bf16 where the device computes in it."""
     if name != "auto":
@@ -139,6 +159,14 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     if device.type == "cpu":
         return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
     return torch.bfloat16 if device.type != "cuda" or torch.cuda.is_bf16_supported() else torch.float32
+
+
+def free_memory() -> None:
+    """Give back what nothing holds any more, on the host and on the accelerator. A Trainer refers to itself, hence the collection."""
+    gc.collect()
+    release_freed_memory()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 @contextmanager

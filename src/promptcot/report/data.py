@@ -75,6 +75,12 @@ class Facts:
     """Problems that passed every screen."""
     seconds: float | None = None
     """Work of all steps, the fits included."""
+    tokens: int | None = None
+    """Tokens read, written and trained on for the run; None or 0: none were counted."""
+    usd: float = 0.0
+    """US dollars spent, by the recipe's prices."""
+    gpu_hours: float = 0.0
+    """Hours times accelerators."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

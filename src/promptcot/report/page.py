@@ -162,5 +162,5 @@ def _tiles(data: ReportData) -> list[tuple[str, str, str]]:
         ("Kept", facts.kept, f"of {wording.count(facts.written)} written" if facts.written is not None else "passed every screen"),
     )
     tiles = [(label, wording.count(n), remark) for label, n, remark in counts if n is not None]
-    seconds = data.facts.seconds
-    return tiles if seconds is None else [*tiles, ("Work", wording.duration(seconds), "all steps, the fits included")]
+    seconds = facts.seconds
+    return tiles if seconds is None else [*tiles, ("Work", wording.duration(seconds), wording.cost(facts))]

@@ -158,6 +158,14 @@ def percent(share: float) -> str:
     return f"{share * 100:.4g}\N{NO-BREAK SPACE}%"
 
 
+def cost(facts: Facts) -> str:
+    """What the work used, in a few words."""
+    dollars = f"${number(facts.usd, 2 if facts.usd >= 0.1 else 4)}" if facts.usd else ""
+    hours = f"{number(facts.gpu_hours, 2)} GPU-hours" if facts.gpu_hours else ""
+    used = [text for text in (counted(facts.tokens, "tokens") if facts.tokens else "", dollars, hours) if text]
+    return ", ".join(used) or "all steps, the fits included"
+
+
 def duration(seconds: float | None) -> str:
     """`0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`; empty where unknown."""
     if seconds is None or not math.isfinite(seconds):

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from promptcot.engines.protocol import FitExample
+from promptcot.engines.transformers import accelerators
 from promptcot.errors import Stopped
 from promptcot.recipe import Fit
 from promptcot.training import batches
@@ -111,11 +112,17 @@ class WeightedTrainer(Trainer):
 
 
 class Reporter(TrainerCallback):
-    """Tells `on_step` of each optimizer step and keeps the time."""
+    """Tells `on_step` of each optimizer step and keeps the time: `seconds` of the steps, `gpu_seconds` since `began` (monotonic)."""
 
-    def __init__(self, trainer: WeightedTrainer, on_step: Callable[[Progress], None] | None) -> None:
-        self.trainer, self.on_step = trainer, on_step
+    def __init__(self, trainer: WeightedTrainer, on_step: Callable[[Progress], None] | None, began: float) -> None:
+        self.trainer, self.on_step, self._began = trainer, on_step, began
+        self.losses, self._accelerators = trainer.losses, accelerators(trainer.args.device)
         self.seconds = 0.0
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Wall seconds so far, times the accelerators that the fit holds."""
+        return self._accelerators * (time.monotonic() - self._began)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Start the clock."""
@@ -125,4 +132,5 @@ class Reporter(TrainerCallback):
         """Report."""
         self.seconds = time.perf_counter() - self.start
         if self.on_step:
-            self.on_step(Progress(state.global_step, state.max_steps, self.trainer.losses[-1], self.trainer.tokens / self.seconds))
+            speed = self.trainer.tokens / self.seconds
+            self.on_step(Progress(state.global_step, state.max_steps, self.losses[-1], speed, self.trainer.tokens, self.gpu_seconds))

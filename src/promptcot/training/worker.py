@@ -6,10 +6,10 @@ deterministic, ends at the same weights).
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, TrainingArguments, set_seed
 
+from promptcot.engines.host_memory import keep_freed_memory
 from promptcot.engines.protocol import FitExample
-from promptcot.engines.transformers import pick_dtype, quiet_loading
+from promptcot.engines.transformers import free_memory, pick_dtype, quiet_loading
 from promptcot.errors import MissingHere, UsageError
 from promptcot.recipe import Fit, Training
 from promptcot.training import batches
@@ -62,8 +63,8 @@ def fit_transformers(
     _require_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with quiet_loading(), tempfile.TemporaryDirectory(prefix=f".{out.name.lstrip('.')}-", dir=out.parent) as scratch:
-        losses, seconds = _train(model, plan, settings, training, Path(scratch), seed, on_step)
-        _free_memory()
+        reporter = _train(model, plan, settings, training, Path(scratch), seed, on_step)
+        free_memory()
         os.replace(Path(scratch) / "model", out)
     return FitLog(
         steps=len(plan),
@@ -72,8 +73,9 @@ def fit_transformers(
         dropped=data.dropped,
         tokens=plan.count(batches.scored_tokens),
         total_tokens=plan.count(lambda example: len(example.tokens)),
-        seconds=seconds,
-        losses=tuple(losses),
+        seconds=reporter.seconds,
+        losses=tuple(reporter.losses),
+        gpu_seconds=reporter.gpu_seconds,
     )
 
 
@@ -85,8 +87,9 @@ def _train(
     scratch: Path,
     seed: int,
     on_step: Callable[[Progress], None] | None,
-) -> tuple[list[float], float]:
-    """Take all steps and save `scratch/model`. Returns the losses and the seconds of the steps."""
+) -> Reporter:
+    """Take all steps and save `scratch/model`. Returns the losses and the times."""
+    began = time.monotonic()
     set_seed(seed)
     network = _load(model)
     if training.gradient_checkpointing:
@@ -94,19 +97,14 @@ def _train(
     adapted = _with_lora(network, training.lora_rank) if training.method == "lora" else None
     arguments = _arguments(scratch / "trainer", settings, seed, use_cache=getattr(network.config, "use_cache", True))
     autocast = pick_dtype(training.dtype, arguments.device) == torch.bfloat16
+    if arguments.device.type == "cpu":
+        keep_freed_memory()
     trainer = WeightedTrainer(adapted or network, output_layer(network), plan, settings, arguments, autocast=autocast)
-    reporter = Reporter(trainer, on_step)
+    reporter = Reporter(trainer, on_step, began)
     trainer.add_callback(reporter)
     trainer.train()
     _save(adapted.merge_and_unload() if adapted else network, model, scratch / "model")
-    return trainer.losses, reporter.seconds
-
-
-def _free_memory() -> None:
-    """Weights, gradients and optimizer state: the Trainer refers to itself, so they would stay until some later collection."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    return reporter
 
 
 def _require_free(out: Path) -> None:

@@ -14,10 +14,11 @@ from promptcot.engines.openai.failures import Passing, Secret
 from promptcot.engines.openai.probing import CHAT, COMPLETIONS
 from promptcot.engines.openai.replies import Reply
 from promptcot.engines.openai.servers import REPEAT, Mend, Patience, Pool
-from promptcot.engines.protocol import Completion, Message, Sampled, SampleRequest, Sampling, Scored, ScoreRequest, Tokenizer, Usage
+from promptcot.engines.protocol import Completion, Message, Sampled, SampleRequest, Sampling, Scored, ScoreRequest, Tokenizer
 from promptcot.errors import Incomplete, UsageError
 from promptcot.outcomes import Finish
 from promptcot.recipe import EngineSpec
+from promptcot.usage import Usage
 
 T = TypeVar("T")
 MILLION = 1_000_000
@@ -97,7 +98,7 @@ class Client:
         def counted(reply: Reply) -> T:
             read_, written = replies.tokens_in(reply, own), replies.tokens_out(reply)
             usd = (read_ * self.spec.usd_per_million_in + written * self.spec.usd_per_million_out) / MILLION
-            self.usage += Usage(read_, written, 0, usd)
+            self.usage += Usage(read_, written, usd=usd)
             return read(reply)
 
         return await self.pool.ask(path, body, counted)

@@ -20,10 +20,11 @@ from promptcot.engines.openai.breaker import Breaker
 from promptcot.engines.openai.client import Client
 from promptcot.engines.openai.failures import Secret
 from promptcot.engines.openai.servers import Mend, Patience
-from promptcot.engines.protocol import Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest, Tokenizer, Usage
+from promptcot.engines.protocol import Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest, Tokenizer
 from promptcot.engines.tokenizing import open_tokenizer
 from promptcot.errors import MissingHere, UsageError
 from promptcot.recipe import EngineSpec
+from promptcot.usage import Usage
 
 PATIENCE = Patience()
 MOST_IN_FLIGHT = 1024
@@ -71,7 +72,7 @@ class OpenAIEngine:
 
     @property
     def usage(self) -> Usage:
-        """What has been used so far."""
+        """What the servers say they have read and written, useless replies included; their accelerators are not known here."""
         return replace(self._client.usage, requests=self._client.pool.requests) if self._client else Usage()
 
     def chat_prefix(self, messages: Sequence[Mapping[str, str]]) -> Ids:

@@ -9,10 +9,13 @@ from types import TracebackType
 from typing import Self
 
 from promptcot.engines.openai.engine import OpenAIEngine
-from promptcot.engines.protocol import Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest, Tokenizer, Usage
+from promptcot.engines.protocol import Ids, Sampled, SampleRequest, Sampling, Scored, ScoreRequest, Tokenizer
+from promptcot.engines.tally import Tally
+from promptcot.engines.vllm import environment
 from promptcot.engines.vllm.fleet import FLEET, Fleet
 from promptcot.engines.vllm.server import Server
 from promptcot.recipe import EngineSpec
+from promptcot.usage import Usage
 
 
 class VllmEngine:
@@ -27,6 +30,7 @@ class VllmEngine:
         self.path, self.spec, self._fleet = path, spec, fleet
         self._client = OpenAIEngine(path, spec)  # until there is a server, for all that needs none
         self._server: Server | None = None
+        self._held = Tally()
         self._given_up, self._lock = threading.Event(), threading.Lock()
 
     @classmethod
@@ -51,8 +55,8 @@ class VllmEngine:
 
     @property
     def usage(self) -> Usage:
-        """What has been used so far."""
-        return self._client.usage
+        """What has been used so far; accelerators from the server's start, or this engine's, to `close`."""
+        return self._client.usage + self._held.usage
 
     def chat_prefix(self, messages: Sequence[Mapping[str, str]]) -> Ids:
         """See `OpenAIEngine.chat_prefix`."""
@@ -72,6 +76,7 @@ class VllmEngine:
     def _served(self) -> OpenAIEngine:
         with self._lock:
             if self._server is None:
+                self._held = Tally(0 if environment.find(self.spec.python).on_cpu else self.spec.gpus)
                 server = self._server = self._fleet.take(self.path, self.spec, self._given_up)
                 there = self.spec.model_copy(update={"kind": "openai", "urls": [server.url], "model": server.name})
                 self._client = OpenAIEngine(self.path, there, mend=lambda: server.ensure(self._given_up))
@@ -85,6 +90,7 @@ class VllmEngine:
             if self._server is not None:
                 self._fleet.put_back(self._server)
                 self._server = None
+            self._held.stop()
 
     def __enter__(self) -> Self:
         return self
