@@ -196,6 +196,9 @@ def judge(place: Workplace, number: int, so_far: EmResult, trained: Trained, tra
         )
         probe = heldout.probe(place, number, new.generator, held.first_draws, dev, held.table.digest)
         evidence = replace(evidence, bound=held.table.rows, probe=probe.rows)
+    else:
+        agree(new.posterior)
+        agree(new.generator)
     health = summarize(number, so_far.best_round, em, evidence)
     models = {"generator": new.generator, "posterior": new.posterior, "best": best.generator, "best_posterior": best.posterior}
     inputs = {"dev": dev.digest, **{name: role.digest for name, role in models.items()}}

@@ -25,6 +25,7 @@ from promptcot.executors import LocalWorkplace, MemoryWorkplace
 from promptcot.heldout import Pair
 from promptcot.recipe import Bound, Em, EngineSpec
 from promptcot.store import Run
+from promptcot.triples import Pool
 from tests import runs, toy
 from tests.served import stub
 
@@ -278,6 +279,15 @@ def test_a_round_of_em_starts_each_model_when_it_is_needed_and_only_then(pair, s
     agreements = [pq.read_table(path).to_pylist()[0] for path in (tmp_path / "run").glob("em/*/handover/*/*/part-*.parquet")]
     assert sorted(row["role"] for row in agreements) == ["generator", "generator", "posterior", "posterior"]
     assert all(row["gap"] < 1e-9 and len(row["parents"]) == 4 for row in agreements)
+
+
+@pytest.mark.slow
+def test_what_is_handed_over_is_checked_without_held_out_problems_too(pair, spec, tmp_path):
+    place = LocalWorkplace(Run.create(tmp_path / "run", {}))
+    setting = toy.setting(Em(rounds=1, candidates=4, ess=0, check=4))
+    em.run(place, served_pair(pair, spec(gpu_memory=0.3)), toy.annotated(toy.triples(1)), Pool((), "none"), setting)
+    FLEET.close()
+    assert len(list((tmp_path / "run").glob("em/*/handover/*/*/part-*.parquet"))) == 4
 
 
 def test_weights_that_are_not_those_that_were_trained_are_refused(pair, spec, tmp_path):
