@@ -118,7 +118,7 @@ def _place(node: list[Any], part: str, key: str) -> int:
 def _explain(error: Any) -> str:
     path = [str(part) for part in error["loc"]]
     if error["type"] != "extra_forbidden":
-        return f"{'.'.join(path)}: {error['msg']}"
+        return ": ".join(filter(None, [".".join(path), error["msg"].removeprefix("Value error, ")]))
     known = _known_keys(path[:-1])
     near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
     hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
