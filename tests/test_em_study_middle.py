@@ -86,7 +86,7 @@ def test_a_nested_interval_counts_seeds_as_drawn():
 def test_the_study_resumes_to_the_same_numbers_and_all_arms_take_the_same_steps(tmp_path: Path):
     arms = (middle.BY_NAME["snis"], middle.BY_NAME["no_rationale"], middle_arms.CONTINUED, Arm("frozen, tempered", kind="tempered_frozen"))
     parts = (middle.Part("decides", 0.8, 9, arms, bounds=True),)
-    first, again = (list(middle.run(tmp_path, parts, 1, TINY, 1)) for _ in range(2))
+    first, again = (list(middle.run(tmp_path, parts, range(1), TINY, 1)) for _ in range(2))
     for result in (*first, *again):
         assert result.pop("seconds") > 0
     as_text = partial(json.dumps, sort_keys=True)  # NaN equals NaN then, and what was read back comes in another order

@@ -1,6 +1,6 @@
 """Middle tier of the EM study: models of a million parameters on a language whose truth is known, through the package's own EM.
 
-    python -m benchmarks.em_study.middle --run DIR [--seeds 10] [--parts decides] [--train 2048] [--rounds 2] [--markdown OUT.md]
+    python -m benchmarks.em_study.middle --run DIR [--seeds 10] [--first-seed 0] [--parts decides] [--train 2048] [--rounds 2] [--markdown OUT.md]
 
 For each seed a synthetic language of (c, z, x) is drawn (`middle_language`), a small Llama is fitted on annotated triples, and EM runs on
 (c, x) alone under every rule (`middle_arms`). Since all z can be enumerated, log p_theta(x|c), the posterior and what they fall short of
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kept = given.run / "results.json"
     if not given.tables:
         size, parts = Size(train=given.train, rounds=given.rounds, dev=given.held_out), [part for part in PARTS if part.name in given.parts]
-        results = sorted(run(given.run, parts, given.seeds, size, given.workers), key=lambda row: (row["part"], row["seed"]))
+        results = sorted(run(given.run, parts, range(given.first_seed, given.first_seed + given.seeds), size, given.workers), key=lambda row: (row["part"], row["seed"]))
         write_json(kept, {"schema": 1, "results": results})
     text = middle_tables.section(json.loads(kept.read_text(encoding="utf-8"))["results"])
     print(text)
@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="where it works, and resumes")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0, help="the number of the first; other numbers are other languages")
     parser.add_argument("--parts", nargs="+", default=[part.name for part in PARTS], choices=[part.name for part in PARTS])
     parser.add_argument("--train", type=int, default=Size.train, help="problems that EM sees")
     parser.add_argument("--rounds", type=int, default=Size.rounds)
@@ -86,9 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(folder: Path, parts: Sequence[Part], seeds: int, size: Size, workers: int) -> Iterator[dict[str, Any]]:
+def run(folder: Path, parts: Sequence[Part], seeds: range, size: Size, workers: int) -> Iterator[dict[str, Any]]:
     """One result for each part and seed, as they end."""
-    jobs = [(folder, part, seed, size) for part in parts for seed in range(min(seeds, part.seeds))]
+    jobs = [(folder, part, seed, size) for part in parts for seed in seeds[: part.seeds]]
     if workers == 1:
         yield from (one_seed(*job) for job in jobs)
         return
