@@ -56,6 +56,14 @@ class LabelKind(StrEnum):
     TESTS = "tests"  # unit tests
 
 
+class Equality(StrEnum):
+    """Whether two answers are the same. `unknown` is no soft `different`: it counts for neither side."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
 class Verdict(StrEnum):
     """What became of an attempt. Which verdicts count, fail, or may be a rejected answer is fixed in the table of the design."""
 

@@ -1,0 +1,364 @@
+"""What an expression is worth: exact rationals as long as possible, else numbers of at least 40 certain digits.
+
+Two expressions are the same where they are worth the same at a few fixed points (Schwartz and Zippel's test for identities; in rational
+arithmetic it is exact up to chance of 1e-9 a point). Precision grows when a difference cancels; what would need numbers beyond the
+limits here raises `Unreadable`, and nothing is ever rounded into equality.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+from mpmath import MPContext
+
+from promptcot.verify.grammar import Apply, Node, Number, Symbol
+from promptcot.verify.guards import Unreadable
+
+POINTS = 3
+DIGITS = (60, 200, 600)
+"""Working precisions, tried in turn while more than `digits - SURE` of them cancel."""
+
+SURE = 40
+FINEST = 10**18
+"""Summands that differ by more than this factor mix with irrational numbers nowhere: their sum would be rounded."""
+
+TINIEST = 1e-15
+"""An irrational function of less is not told from its value at 0."""
+
+MAX_BITS = 20_000
+"""Bits of an exact number."""
+
+MAX_TERMS = 1000
+MAX_MAGNITUDE = 1 << 50
+"""Bits before the point of a number that is not exact."""
+
+Value = Any  # Fraction, or mpf / mpc of a context
+
+
+def values(tree: Node) -> tuple[Value, ...]:
+    """The tree at each of the points: one value where it has no variables. Raises `Unreadable`."""
+    names = variables(tree)
+    points = [{name: _coordinate(name, k) for name in names} for k in range(POINTS if names else 1)]
+    return tuple(_sure(tree, point) for point in points)
+
+
+def variables(tree: Node) -> frozenset[str]:
+    """Names of the free variables."""
+    if isinstance(tree, Number):
+        return frozenset()
+    if isinstance(tree, Symbol):
+        return frozenset() if tree.name in ("pi", "e", "i", "infty") else frozenset([tree.name])
+    inner = frozenset().union(*map(variables, tree.args))
+    return inner - {tree.args[0].name} if tree.name in ("sum", "prod") and isinstance(tree.args[0], Symbol) else inner
+
+
+def _coordinate(name: str, k: int) -> Fraction:
+    """A rational of either sign between 0.5 and 3.5, the same in every process; all of the first point's are positive."""
+    code = zlib.crc32(f"{k}:{name}".encode())
+    size = Fraction(1, 2) + Fraction(3 * (code % 1_000_003), 1_000_003)
+    return -size if k and (code >> 20) + k & 1 else size
+
+
+def _sure(tree: Node, point: Mapping[str, Fraction]) -> Value:
+    """The value with digits enough, at a growing precision."""
+    for digits in DIGITS:
+        evaluator = _Evaluator(digits, last=digits == DIGITS[-1])
+        value = evaluator.of(tree, dict(point))
+        if isinstance(value, Fraction) or evaluator.lost <= digits - SURE:
+            return evaluator.tidy(value)
+    raise Unreadable("too many digits cancel")
+
+
+@cache
+def context(digits: int) -> Any:
+    """An arithmetic of so many decimal digits."""
+    made = MPContext()
+    made.dps = digits
+    return made
+
+
+class _Evaluator:
+    """One evaluation at one precision. `lost`: decimal digits that cancellation took."""
+
+    def __init__(self, digits: int, *, last: bool) -> None:
+        self.mp, self.digits, self.last, self.lost = context(digits), digits, last, 0.0
+        self.terms = 0
+        self.fine = False  # an exact number holds a difference that rounding would hide
+
+    def of(self, tree: Node, point: dict[str, Value]) -> Value:
+        if isinstance(tree, Number):
+            self.fine |= max(tree.value.numerator, tree.value.denominator) > FINEST**2
+            return tree.value
+        if isinstance(tree, Symbol):
+            return self.symbol(tree.name, point)
+        if tree.name in ("sum", "prod"):
+            return self.series(tree, point)
+        arguments = [self.of(arg, point) for arg in tree.args]
+        return self.bounded(self.apply(tree.name, arguments))
+
+    def symbol(self, name: str, point: Mapping[str, Value]) -> Value:
+        if name in point:
+            return point[name]
+        constants: dict[str, Value] = {"pi": +self.mp.pi, "e": +self.mp.e, "i": self.mp.mpc(0, 1), "infty": self.mp.inf}
+        return constants[name]
+
+    def bounded(self, value: Value) -> Value:
+        """The value, unless its size is beyond all use; rationals too long become inexact nowhere: they are refused."""
+        if isinstance(value, Fraction):
+            if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
+                raise Unreadable("an exact number grows too long")
+        elif self.mp.isfinite(value) and value != 0 and abs(self.mp.mag(value)) > MAX_MAGNITUDE:
+            raise Unreadable("a number grows too large")
+        elif self.mp.isnan(value):
+            raise Unreadable("not a number")
+        return value
+
+    def number(self, value: Value) -> Value:
+        """A rational as a number of this precision."""
+        if not isinstance(value, Fraction):
+            return value
+        if self.fine:
+            raise Unreadable("an exact number too fine for an irrational one beside it")
+        return self.mp.mpf(value.numerator) / value.denominator
+
+    def apply(self, name: str, args: list[Value]) -> Value:
+        exact = all(isinstance(a, Fraction) for a in args)
+        if exact and (rule := _EXACT.get(name)) is not None and (value := rule(*args)) is not None:
+            self.fine |= name == "+" and all(args) and not 1 / FINEST < abs(args[0] / args[1]) < FINEST
+            return value
+        if name == "+":
+            return self.add(*map(self.number, args))
+        if name in ("^", "root"):
+            return self.power(*args) if name == "^" else self.root(*args)
+        rule = _NUMERIC.get(name)
+        if rule is None:
+            raise Unreadable(f"{name} has no value here")
+        try:
+            return rule(self, *map(self.number, args))
+        except (ZeroDivisionError, ValueError, OverflowError, TypeError) as error:
+            raise Unreadable(f"{name} has no value here: {error}") from None
+
+    def add(self, a: Value, b: Value) -> Value:
+        total, size = a + b, max(abs(a), abs(b))
+        if self.mp.isinf(size) or not size:
+            return total
+        if min(abs(a), abs(b)) * FINEST < size and a and b:
+            raise Unreadable("a sum of numbers of very different size")
+        left = abs(total) / size
+        if left < self.mp.mpf(10) ** (20 - self.digits):
+            self.lost = self.lost if self.last else math.inf
+            return self.mp.mpf(0)
+        if left < 0.1:
+            self.lost += float(-self.mp.log10(left))
+        return total
+
+    def power(self, base: Value, exponent: Value) -> Value:
+        if isinstance(exponent, Fraction) and exponent.denominator > 1 and exponent.denominator % 2 and self._negative(base):
+            return (-1) ** (exponent.numerator % 2) * self.power(-base, exponent)
+        base, exponent = self.number(base), self.number(exponent)
+        if not base:
+            if self.mp.re(exponent) <= 0:
+                raise Unreadable("a power of 0")
+            return base
+        if self.mp.isfinite(base) and self.mp.isfinite(exponent):
+            if 0 < abs(exponent) < TINIEST or 0 < abs(base - 1) < TINIEST:
+                raise Unreadable("a power too near 1")
+            if abs(exponent) * abs(self.mp.log(base)) > MAX_MAGNITUDE:
+                raise Unreadable("a power grows too large")
+            if abs(exponent) > self.mp.mpf(10) ** (self.digits - SURE):
+                self.lost = math.inf
+        return self.mp.power(base, exponent)
+
+    def root(self, inside: Value, degree: Value) -> Value:
+        if not (isinstance(degree, Fraction) and degree.denominator == 1 and 2 <= degree <= 1000):
+            raise Unreadable("a root of a strange degree")
+        if isinstance(inside, Fraction) and (found := _exact_root(inside, int(degree))) is not None:
+            return found
+        if degree % 2 and self._negative(inside):
+            return -self.root(-inside, degree)
+        found = self.mp.root(self.number(inside), int(degree))
+        if abs(found - 1) < TINIEST**2:
+            raise Unreadable("a root too near 1")
+        return found
+
+    def _negative(self, value: Value) -> bool:
+        return bool(value < 0) if isinstance(value, Fraction) else bool(self.mp.im(value) == 0 and self.mp.re(value) < 0)
+
+    def series(self, tree: Apply, point: dict[str, Value]) -> Value:
+        index, low, high, term = tree.args
+        assert isinstance(index, Symbol)
+        first, last = self.of(low, point), self.of(high, point)
+        if not (isinstance(first, Fraction) and isinstance(last, Fraction) and first.denominator == last.denominator == 1):
+            raise Unreadable("a sum between other bounds than integers")
+        self.terms += max(0, int(last - first) + 1)
+        if self.terms > MAX_TERMS:
+            raise Unreadable(f"a sum of more than {MAX_TERMS} terms")
+        total: Value = Fraction(tree.name == "prod")
+        for k in range(int(first), int(last) + 1):
+            value = self.of(term, {**point, index.name: Fraction(k)})
+            total = self.bounded(self.apply("+" if tree.name == "sum" else "*", [total, value]))
+        return total
+
+    def smooth(self, function: str, x: Value, most: float = 1e15) -> Value:
+        """A function at an argument neither too small nor too large to tell its value; sin(pi) is 0, its noise no number."""
+        if not self.mp.isfinite(x) or abs(x) > most or 0 < abs(x) < TINIEST:
+            raise Unreadable(f"{function} of a number too large or too small")
+        value = getattr(self.mp, function)(x)
+        return self.mp.mpf(0) if abs(value) < self.mp.mpf(10) ** (20 - self.digits) else value
+
+    def whole(self, x: Value, function: str) -> Value:
+        """Floor and ceiling of a number that is not exactly an integer."""
+        if self.mp.im(x) or abs(x) > self.mp.mpf(10) ** 20 or abs(x - self.mp.nint(x)) < self.mp.mpf(10) ** (10 - self.digits):
+            raise Unreadable("a floor that its digits do not decide")
+        return Fraction(int(getattr(self.mp, function)(x)))
+
+    def gamma(self, x: Value) -> Value:
+        if abs(x) > self.mp.mpf(10) ** 13:
+            raise Unreadable("a factorial grows too large")
+        return self.mp.gamma(x)
+
+    def tidy(self, value: Value) -> Value:
+        """Without an imaginary part that is only noise, and exact where it is a small rational to all sure digits."""
+        if isinstance(value, Fraction) or not self.mp.isfinite(value):
+            return value
+        noise = abs(value) * self.mp.mpf(10) ** (-SURE)
+        if abs(self.mp.im(value)) <= noise:
+            value = self.mp.re(value)
+        elif abs(self.mp.re(value)) <= noise:
+            value = self.mp.mpc(0, self.mp.im(value))
+        if not self.mp.im(value) and 1e-6 < abs(value) < 1e15:
+            near = Fraction(*_ratio(value)).limit_denominator(10**6)
+            if abs(self.mp.mpf(near.numerator) / near.denominator - value) <= noise:
+                return near
+        return value if value else Fraction(0)
+
+
+def _ratio(value: Value) -> tuple[int, int]:
+    sign, man, exp, _ = value._mpf_
+    signed = -int(man) if sign else int(man)
+    return (signed << exp, 1) if exp >= 0 else (signed, 1 << -exp)
+
+
+def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
+    if exponent.denominator != 1:
+        root = _exact_root(base, exponent.denominator)
+        return None if root is None or exponent.denominator > 1000 else _exact_power(root, Fraction(exponent.numerator))
+    if not base and exponent <= 0:
+        raise Unreadable("a power of 0")
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+    if abs(base) != 1 and base and abs(exponent) * bits > MAX_BITS:
+        return None
+    return base ** int(exponent) if abs(base) != 1 and base else Fraction(base ** int(exponent % 2) if base else 0)
+
+
+def _exact_root(value: Fraction, degree: int) -> Fraction | None:
+    """The real root where it is rational."""
+    if value < 0:
+        inner = _exact_root(-value, degree) if degree % 2 else None
+        return None if inner is None else -inner
+    top, bottom = _integer_root(value.numerator, degree), _integer_root(value.denominator, degree)
+    return None if top is None or bottom is None else Fraction(top, bottom)
+
+
+def _integer_root(n: int, degree: int) -> int | None:
+    if n < 2:
+        return n
+    low, high = 1, 1 << (n.bit_length() // degree + 1)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if middle**degree < n else (low, middle)
+    return low if low**degree == n else None
+
+
+def _divide(a: Fraction, b: Fraction) -> Fraction:
+    if not b:
+        raise Unreadable("a division by 0")
+    return a / b
+
+
+def _factorial(n: Fraction) -> Fraction | None:
+    if n < 0 and n.denominator == 1:
+        raise Unreadable("a factorial of a negative integer")
+    return Fraction(math.factorial(int(n))) if n.denominator == 1 and n <= 2100 else None
+
+
+def _binomial(n: Fraction, k: Fraction) -> Fraction | None:
+    whole = n.denominator == 1 and k.denominator == 1 and 0 <= k <= n
+    return Fraction(math.comb(int(n), int(k))) if whole and n <= 10_000 else None
+
+
+def _of_integers(function: Callable[..., int]) -> Callable[..., Fraction | None]:
+    return lambda *args: Fraction(function(*map(int, args))) if all(a.denominator == 1 for a in args) else None
+
+
+_EXACT: dict[str, Callable[..., Fraction | None]] = {
+    "+": lambda a, b: a + b,
+    "*": lambda a, b: a * b,
+    "/": _divide,
+    "^": _exact_power,
+    "neg": lambda a: -a,
+    "abs": abs,
+    "fact": _factorial,
+    "binom": _binomial,
+    "floor": lambda a: Fraction(math.floor(a)),
+    "ceil": lambda a: Fraction(math.ceil(a)),
+    "gcd": _of_integers(math.gcd),
+    "lcm": _of_integers(math.lcm),
+    "max": max,
+    "min": min,
+}
+
+_NUMERIC: dict[str, Callable[..., Value]] = {
+    "*": lambda s, a, b: a * b,
+    "/": lambda s, a, b: a / b,
+    "neg": lambda s, a: -a,
+    "abs": lambda s, a: abs(a),
+    "fact": lambda s, a: s.gamma(a + 1),
+    "binom": lambda s, n, k: s.gamma(n + 1) / s.gamma(k + 1) / s.gamma(n - k + 1),
+    "floor": lambda s, a: s.whole(a, "floor"),
+    "ceil": lambda s, a: s.whole(a, "ceil"),
+    "max": lambda s, *a: max(a),
+    "min": lambda s, *a: min(a),
+    "exp": lambda s, a: s.power(s.mp.e, a),
+    "ln": lambda s, a: s.smooth("log", a, math.inf),
+    "log": lambda s, a, b=None: s.smooth("log", a, math.inf) / (1 if b is None else s.mp.log(b)),
+    "lg": lambda s, a: s.smooth("log10", a, math.inf),
+    **{f: lambda s, a, f=f: s.smooth(f, a) for f in ("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "sinh", "cosh")},
+    "tanh": lambda s, a: s.smooth("tanh", a, 20),
+}
+
+
+def digits_of(value: Value) -> str:
+    """A value as text: rationals exactly, others to 30 significant digits; equal values give equal texts."""
+    if isinstance(value, Fraction):
+        short = max(abs(value.numerator), value.denominator) < 1 << 64
+        return str(value) if short else f"{value.numerator:#x}/{value.denominator:x}"  # decimals of long numbers take quadratic time
+    mp = context(SURE)
+    if mp.im(value):
+        return f"{digits_of(mp.re(value))}+{digits_of(mp.im(value))}i"
+    return str(mp.nstr(mp.re(value), 30, min_fixed=1, max_fixed=0)) if mp.isfinite(value) else str(value)
+
+
+def sortable(value: Value) -> Any:
+    """A key that sorts real values; raises `Unreadable` for others."""
+    if isinstance(value, Fraction | float):
+        return value
+    mp = context(SURE)
+    if mp.im(value):
+        raise Unreadable("complex numbers have no order")
+    if not mp.isfinite(value):
+        return float(value)
+    return Fraction(*_ratio(mp.re(value)))
+
+
+def less(a: Value, b: Value) -> bool:
+    """a < b for real values; False where either is not real."""
+    try:
+        return bool(sortable(a) < sortable(b))
+    except Unreadable:
+        return False
