@@ -16,7 +16,7 @@ ROOT = Path(promptcot.__file__).parent
 FLOORS: tuple[str, ...] = (
     "errors outcomes records usage durable words intervals outside",
     "templates templates_annotation recipe recipes tables",
-    "store models starter engines",
+    "store models starter engines sandbox",
     "verify executors metering budgets changes segments training duplicates contamination concepts concept_use leak wellposed triples",
     "roles seeds progress",
     "fitting",

@@ -1,0 +1,195 @@
+"""A long-lived command inside a sandbox, spoken to over pipes.
+
+    with start(["python3", "-c", PROGRAM], Limits(cpu_s=None, wall_s=None), readable=["/.../site-packages"]) as process:
+        process.stdin.write(b"...\\n")
+        process.stdout.readline()
+
+`argv[0]` may be "python3": then it is the interpreter of this process, without its virtual environment, whose packages are not visible
+unless their folder is named in `readable` (put it on `sys.path` inside; folders named there appear read-only at their own path).
+`kill()`, the end of the `with`, of this process (by whatever signal) or of a limit ends everything that the command started, and `kill()`
+and `wait()` return when nothing of it is left. Nothing is inherited: no environment, no descriptor above 2, no network, no home.
+
+Errors: `MissingHere` where no sandbox works; then nothing has run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import marshal
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from promptcot.errors import MissingHere, PromptcotError
+from promptcot.sandbox import bubblewrap, seccomp
+from promptcot.sandbox.bubblewrap import Bubblewrap, Inside
+from promptcot.sandbox.limits import MIB, Limits
+
+KEEPER = Path(__file__).with_name("keeper.py")
+ENTRY = Path(__file__).with_name("entry.py")
+_POLL_S = 0.02
+_OVERHEAD = 64 * MIB  # of bubblewrap, the interpreter and the supervisor, in the control group's bound
+_OWN_PROCESSES = 8
+
+
+class SandboxFault(PromptcotError):
+    """The sandbox itself failed: ours, never the program's."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a sandbox ended."""
+
+    code: int
+    """Exit code; negative for a signal."""
+    why: str
+    """Empty for the command's own end, else the limit that ended it (memory, cpu, wall) or "killed"."""
+    cpu_s: float
+    """Seconds of CPU, of all its processes as far as seen."""
+    peak: int
+    """Bytes of memory, of all its processes in sum, the most seen."""
+
+
+class Process:
+    """A command in its sandbox. `stdin`, `stdout` and `stderr` are unbuffered pipes; read them, or the command will wait."""
+
+    def __init__(self, keeper: subprocess.Popen[bytes], control: socket.socket) -> None:
+        self._keeper, self._control = keeper, control
+        self._ending: Ending | None = None
+        self._lock = threading.Lock()
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
+        self.stdin: IO[bytes] = keeper.stdin
+        self.stdout: IO[bytes] = keeper.stdout
+        self.stderr: IO[bytes] | None = keeper.stderr
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything of it may still run."""
+        return self._ending is None and self._keeper.poll() is None
+
+    def kill(self) -> Ending:
+        """End the command and everything it started; returns when nothing is left. May be called twice, and from any thread."""
+        with contextlib.suppress(OSError):  # it has ended by itself
+            self._control.send(b"k")
+        return self.wait()
+
+    def wait(self) -> Ending:
+        """Wait for the end."""
+        with self._lock:
+            if self._ending is None:
+                self._ending = self._read_ending()
+            return self._ending
+
+    def _read_ending(self) -> Ending:
+        said = b""
+        while not said.endswith(b"\n") and (part := self._control.recv(1 << 16)):
+            said += part
+        self._keeper.wait()
+        self._control.close()
+        if not said:
+            raise SandboxFault(f"the sandbox's keeper ended with code {self._keeper.returncode} and no word")
+        code, why, cpu_s, peak = said.decode().split()
+        return Ending(int(code), "" if why == "-" else why, float(cpu_s), int(peak))
+
+    def close(self) -> None:
+        """Kill, and close the pipes."""
+        try:
+            self.kill()
+        finally:
+            for pipe in (self.stdin, self.stdout, self.stderr):
+                if pipe is not None:
+                    _close(pipe)
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def start(
+    argv: Sequence[str], limits: Limits, *, readable: Sequence[str] = (), files: Sequence[tuple[str, bytes]] = (), stderr: bool = False
+) -> Process:
+    """Run `argv` in a sandbox of its own, under its working folder `/tmp`, empty and writable.
+
+    `readable`: host folders, seen read-only at their own path. `files`: (path inside, content), read-only; not below `/tmp`.
+    `stderr`: whether to pipe it (read it then); else it is thrown away.
+    """
+    command = (bubblewrap.interpreter(), *argv[1:]) if argv[0] in ("python", "python3") else tuple(argv)
+    resolved = tuple(str(Path(path).resolve()) for path in readable)
+    return launch(Inside(command, limits, tuple(files), resolved), stderr=subprocess.PIPE if stderr else subprocess.DEVNULL)
+
+
+def launch(inside: Inside, *, stderr: int) -> Process:
+    """Start a keeper with its sandbox; `stderr` as `subprocess` takes it."""
+    from promptcot.sandbox import available
+
+    binary = available().binary
+    return begin(binary, inside, stderr=stderr)
+
+
+def begin(binary: Bubblewrap, inside: Inside, *, stderr: int) -> Process:
+    """`launch` with a binary that need not have been tried before."""
+    strength = seccomp.Strength.SUPERVISOR if inside.supervisor else seccomp.Strength.STRICT
+    filtered = _content(seccomp.assemble(bubblewrap.machine(), strength))
+    files = [(path, _content(data)) for path, data in (("/sandbox/entry.py", ENTRY.read_bytes()), *inside.files)]
+    ours, theirs = socket.socketpair()
+    opened = [filtered, *(fd for _, fd in files)]
+    try:
+        argv = bubblewrap.command(binary, inside, seccomp=filtered, files=files)
+        spec = _content(marshal.dumps(_spec(binary, inside, argv, opened)))
+        opened.append(spec)
+        passed = (*opened, theirs.fileno())
+        # The base interpreter: a virtual environment's would only read its configuration first.
+        words = [bubblewrap.interpreter(), "-I", "-S", str(KEEPER), str(spec), str(theirs.fileno())]
+        keeper = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, pass_fds=passed, bufsize=0, start_new_session=True, cwd="/"
+        )
+    except OSError as error:
+        ours.close()
+        raise MissingHere(f"the sandbox did not start: {error}", remedy="promptcot doctor") from error
+    finally:
+        theirs.close()
+        for fd in opened:
+            os.close(fd)
+    return Process(keeper, ours)
+
+
+def _spec(binary: Bubblewrap, inside: Inside, argv: list[str], fds: list[int]) -> dict[str, object]:
+    """What the keeper is told."""
+    limits = inside.limits
+    return {
+        "argv": argv,
+        "stage": bubblewrap.stage(binary, inside),
+        "fds": fds,
+        "parent": os.getpid(),
+        "every_s": _POLL_S,
+        "memory": limits.memory + (_OVERHEAD if inside.supervisor else 0),
+        "cpu_s": limits.cpu_s,
+        "wall_s": limits.wall_s,
+        "cgroup_memory": limits.memory + _OVERHEAD + 2 * limits.files_mb * MIB,
+        "cgroup_pids": limits.processes + _OWN_PROCESSES,
+    }
+
+
+def _content(data: bytes) -> int:
+    """A descriptor from which `data` can be read, sealed."""
+    fd = os.memfd_create("sandbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+    return fd
+
+
+def _close(pipe: IO[bytes]) -> None:
+    with contextlib.suppress(OSError):  # a pipe to a dead process
+        pipe.close()
