@@ -1,6 +1,6 @@
 """Middle tier of the EM study: models of a million parameters on a language whose truth is known, through the package's own EM.
 
-    python -m benchmarks.em_study.middle --run DIR [--seeds 10] [--first-seed 0] [--parts decides] [--train 2048] [--rounds 2] [--markdown OUT.md]
+    python -m benchmarks.em_study.middle --run DIR [--seeds 10] [--first-seed 0] [--parts decides] [--train 2048] [--rounds 2]
 
 For each seed a synthetic language of (c, z, x) is drawn (`middle_language`), a small Llama is fitted on annotated triples, and EM runs on
 (c, x) alone under every rule (`middle_arms`). Since all z can be enumerated, log p_theta(x|c), the posterior and what they fall short of
@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kept = given.run / "results.json"
     if not given.tables:
         size, parts = Size(train=given.train, rounds=given.rounds, dev=given.held_out), [part for part in PARTS if part.name in given.parts]
-        results = sorted(run(given.run, parts, range(given.first_seed, given.first_seed + given.seeds), size, given.workers), key=lambda row: (row["part"], row["seed"]))
+        seeds = range(given.first_seed, given.first_seed + given.seeds)
+        results = sorted(run(given.run, parts, seeds, size, given.workers), key=lambda row: (row["part"], row["seed"]))
         write_json(kept, {"schema": 1, "results": results})
     text = middle_tables.section(json.loads(kept.read_text(encoding="utf-8"))["results"])
     print(text)

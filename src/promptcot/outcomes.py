@@ -41,6 +41,10 @@ class Drop(StrEnum):
     NO_TASK = "no_task"  # neither asks a question nor states a task
     PROOF = "proof"  # asks for a proof, which no answer check can verify
     OFF_CONCEPT = "off_concept"  # uses none of its concepts
+    # labels
+    NO_ANSWER = "no_answer"  # no draw gave an answer that could be read
+    TOO_FEW = "too_few"  # fewer draws agree than asked for
+    TOO_CLOSE = "too_close"  # the next answer comes too near
 
 
 def unfinished(finish: str) -> Drop | None:

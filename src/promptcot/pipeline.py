@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from functools import cached_property, partial
 from typing import Any
 
-from promptcot import annotate, em, gates, handover, models, screening, seeds, synthesis
+from promptcot import annotate, em, gates, handover, labels, models, screening, seeds, synthesis
 from promptcot.cold_start import cold_start
 from promptcot.concept_use import ConceptUse, WordingEmbedder
 from promptcot.contamination import NgramIndex
@@ -36,8 +36,10 @@ from promptcot.seeds import Reading
 from promptcot.store import StepSpec
 from promptcot.tables import to_json
 from promptcot.triples import Pool, held_out, of_split
+from promptcot.verify.algebra import where_possible
+from promptcot.verify.answers import Verifier
 
-STAGES = ("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "report")
+STAGES = ("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label", "report")
 """Every stage, in the order of the data."""
 SCHEMA = {"seeds": 1, "annotate": 1, "screen": 1}
 SHARD_ROWS = 2_000
@@ -57,6 +59,7 @@ def active(recipe: Recipe) -> list[str]:
         "labels": bool(given.labels),
         "attempts": bool(given.attempts),
         "screen": recipe.screen is not None,
+        "label": recipe.label is not None and not given.labels,
         "report": True,
     }
     return [stage for stage in STAGES if has[stage]]
@@ -80,6 +83,7 @@ class Session:
             "labels": lambda: self.labels,
             "attempts": lambda: self.attempts,
             "screen": lambda: self.screened,
+            "label": lambda: self.labels,
         }
         results[stage]()
 
@@ -286,10 +290,21 @@ class Session:
 
     @cached_property
     def labels(self) -> Table[Label]:
-        """Labels given for problems."""
+        """Labels of the kept problems: voted here, or given."""
         r = self.recipe
+        if not r.inputs.labels:
+            return self._voted()
         reading = seeds.read_labels(r.inputs.labels, domain=r.domain, seed=r.seed)
         return self._given("labels", Label, reading, [i.model_dump() for i in r.inputs.labels])
+
+    def _voted(self) -> Table[Label]:
+        settings = self.recipe.label
+        if settings is None:
+            raise UsageError("the recipe has no `label`", where="label", remedy="add `label:` or `inputs.labels`")
+        kept = self.screened if self.recipe.screen is not None else self.problems
+        voter = resolve(self.recipe, settings.voter)
+        with where_possible(self.say) as helper:
+            return labels.voted(self.place, kept.rows, kept.digest, voter, settings, Verifier(algebra=helper), seed=self.recipe.seed)
 
     @cached_property
     def attempts(self) -> Table[Attempt]:

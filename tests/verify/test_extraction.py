@@ -22,7 +22,9 @@ from promptcot.verify.extraction import Fallback, answer_text, final_answer
         (r"<think>a</think> b <think>\boxed{1}</think> \boxed{2}", "2"),
         ("Final Answer: **73**", "73"),
         ("Some work.\n#### 1,234", "1,234"),
-        ("The answer is $x=4$.\nI am sure.", "$x=4$."),
+        ("The answer is $x=4$.\nI am sure.", "x=4"),
+        ("The answer is 42, since 6 times 7 is 42 and not 48.", "42"),
+        (r"The answer is \boxed{12", None),
         (r"The answer is 5, as \boxed{6} shows", "6"),
     ],
 )

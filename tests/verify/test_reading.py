@@ -172,7 +172,10 @@ def test_percent_number_words_and_contest_mode_are_policies():
 
 def test_units_are_kept_apart_but_contradict():
     assert same(r"5\text{ cm}", "5") is EQUAL
-    assert same(r"5\text{ cm}", r"5\text{ m}") is UNKNOWN
+    assert same(r"5\text{ cm}", r"5\text{ m}") is DIFFERENT
+    assert same(r"5\text{ m}^2", r"50000\ \mathrm{cm}^2") is EQUAL
+    assert same(r"5\text{ cm}", r"5\text{ cm}^2") is DIFFERENT
+    assert same(r"5\text{ apples}", r"5\text{ pears}") is UNKNOWN
     assert read(r"5\text{ cm}").unit == "cm"
 
 

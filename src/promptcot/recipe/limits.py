@@ -52,6 +52,8 @@ class StageLimits(Strict):
     """New problems."""
     screen: Limits = Limits()
     """Only hours: it runs no model."""
+    label: Limits = Limits()
+    """The voter's draws."""
 
 
 class Budget(Limits):

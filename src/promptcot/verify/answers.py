@@ -7,12 +7,15 @@ killable sandbox (`algebra`): both must say yes. Without a sandbox it is `unknow
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
 from typing import Protocol
 
 from promptcot.outcomes import Equality
+from promptcot.verify import values
 from promptcot.verify.extraction import Fallback, answer_text, final_answer
 from promptcot.verify.reading import Answer, Kind, Reading, read
+from promptcot.verify.units import unit_of
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,31 @@ def decide(a: Answer, b: Answer) -> Equality | None:
     if _is_nan(a) or _is_nan(b):
         return Equality.DIFFERENT
     if a.unit and b.unit and a.unit != b.unit:
-        return Equality.UNKNOWN  # 1 m may be 100 cm, and is not 1 cm
+        return _with_units(a, b)
     if a.key == b.key:
         return Equality.EQUAL
-    if not (a.readable and b.readable):
+    if a.solved and b.solved and a.solved[0] == b.solved[0]:
+        return Equality.DIFFERENT  # their other sides do
+    if not (a.readable and b.readable) and a.constant and b.constant:
+        return Equality.DIFFERENT if values.apart(a.constant, b.constant) else None
+    if not (a.readable and b.readable) or (a.loose and b.kind is Kind.EQUATION) or (b.loose and a.kind is Kind.EQUATION):
         return None
     formula = {a.kind, b.kind} == {Kind.EQUATION, Kind.EXPRESSION}  # `y=2x+1` and `2x+1`: who may say?
     return Equality.UNKNOWN if formula else Equality.DIFFERENT
+
+
+def _with_units(a: Answer, b: Answer) -> Equality:
+    """Quantities: of one dimension they are compared in one unit; of units that are not in the table nothing is known."""
+    first, second = unit_of(a.unit), unit_of(b.unit)
+    if first is None or second is None:
+        return Equality.UNKNOWN
+    if first.dimension != second.dimension:
+        return Equality.DIFFERENT
+    if first.factor == second.factor:
+        return Equality.EQUAL if a.key == b.key else Equality.DIFFERENT
+    if not (isinstance(a.value, Fraction) and isinstance(b.value, Fraction)):
+        return Equality.UNKNOWN
+    return Equality.EQUAL if a.value * first.factor == b.value * second.factor else Equality.DIFFERENT
 
 
 def _is_nan(answer: Answer) -> bool:
@@ -80,7 +101,9 @@ def _is_nan(answer: Answer) -> bool:
 
 @lru_cache(maxsize=8)
 def _verifier(policy: Policy) -> Verifier:
-    return Verifier(policy)
+    from promptcot.verify.algebra import OptionalAlgebra
+
+    return Verifier(policy, OptionalAlgebra())
 
 
 def equal(reference: str, prediction: str, policy: Policy = Policy()) -> Equality:

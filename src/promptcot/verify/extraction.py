@@ -22,6 +22,8 @@ _MARK = re.compile(
     r"####[ \t]*|(?:the\s+)?(?:final|correct)\s+answer(?:\s+is)?\s*[:=]?\s*|\banswer(?:\s+is\s*[:=]?|\s*[:=])\s*", re.IGNORECASE
 )
 _BARE = re.compile(r"[^\s{}$\\]{1,64}")
+_FORMULA = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]")
+_CLAUSE_END = re.compile(r"\*\*|(?<=\S)[.!?](?:\s|$)|,\s+(?:since|because|as|so|which|where|not)\b")
 _NUMBER = re.compile(r"[-−+]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 
 
@@ -94,10 +96,13 @@ def _braces(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _marked(text: str) -> str | None:
-    """The rest of the line after the last mark, without emphasis; None without a mark, or where nothing follows it."""
+    """What follows the last mark: the formula that begins there, else the line up to the end of its clause. None where nothing does."""
     for mark in reversed(list(_MARK.finditer(text))):
-        line = text[mark.end() :].split("\n", 1)[0].strip()
-        line = re.sub(r"^[*_:`\s]+|[*_`\s]+$", "", line)
-        if line:
-            return line
+        line = text[mark.end() :].split("\n", 1)[0].lstrip("*_:` ")
+        if _BOX.search(line):
+            continue
+        formula = _FORMULA.match(line)
+        found = next(filter(None, formula.groups()), "") if formula else _CLAUSE_END.split(line, maxsplit=1)[0]
+        if found := found.strip("*_` "):
+            return found
     return None

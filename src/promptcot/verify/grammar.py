@@ -61,7 +61,7 @@ _ENDS_FACTOR = frozenset(["+", "-", "*", "/", ")", "]", "}", "|", ",", "!"])
 def parse(tokens: Sequence[Token]) -> Node:
     """The tree of an expression that uses all tokens, or `Unreadable`."""
     parser = _Parser(list(tokens))
-    tree = parser.sum()
+    tree = parser.infix(parser.sum())
     if parser.rest:
         raise Unreadable(f"cannot read on from {parser.rest[-1].text!r}")
     return tree
@@ -75,6 +75,7 @@ class _Parser:
         self.nodes = 0
         self.bars = 0  # absolute values open
         self.open = 0  # operands begun and not ended
+        self.last = ""  # kind of the token last taken
 
     # tokens
 
@@ -88,6 +89,7 @@ class _Parser:
     def take(self, text: str = "") -> Token:
         if not self.rest or (text and self.rest[-1].text != text):
             raise Unreadable(f"{text or 'something'} is missing")
+        self.last = self.rest[-1].kind
         return self.rest.pop()
 
     def node(self, name: str, *args: Node) -> Node:
@@ -117,13 +119,13 @@ class _Parser:
         left = self.factor()
         while self.rest:
             sign = self.peek()
-            if sign in ("*", "/"):
+            if sign in ("*", "/", "mod"):
                 self.take()
                 negative = self.peek() == "-" and bool(self.take())
                 right = self.factor()
                 left = self.node(sign, left, self.node("neg", right) if negative else right)
             elif self._begins_factor():
-                if self.kind() == "number" and not (isinstance(left, Apply) and left.name == ")"):
+                if self.kind() == self.last == "number":
                     raise Unreadable("two numbers side by side")
                 left = self.node("*", left, self.factor())
             else:
@@ -140,8 +142,9 @@ class _Parser:
 
     def factor(self) -> Node:
         base = self.atom()
-        while self.peek() in ("^", "!", "'"):
-            base = self.power_of(base) if self.take().text == "^" else self.node("fact", base)
+        while self.peek() in ("^", "!", "!!"):
+            sign = self.take().text
+            base = self.power_of(base) if sign == "^" else self.node("fact" if sign == "!" else "fact2", base)
         return base
 
     def power_of(self, base: Node) -> Node:
@@ -172,9 +175,15 @@ class _Parser:
 
     def group(self, opening: str) -> Node:
         self.take(opening)
-        tree = self.sum()
+        tree = self.infix(self.sum())
         self.take(_CLOSING[opening])
         return tree
+
+    def infix(self, left: Node) -> Node:
+        r"""TeX's `n \choose k` and `a \over b`, which take all of a group."""
+        if self.peek() not in ("choose", "over"):
+            return left
+        return self.node("binom" if self.take().text == "choose" else "/", left, self.sum())
 
     def atom(self) -> Node:
         """The smallest operand: what stands between two operators."""
@@ -207,7 +216,7 @@ class _Parser:
 
     def number(self) -> Node:
         text = self.take().text
-        if self.peek() == "overline":
+        if self.peek() in ("overline", "dot") and "." in text:
             return Number(self._repeating(text))
         if text.lower().count("e") and abs(int(text.lower().partition("e")[2])) > 5000:
             raise Unreadable("a number's exponent is too large")
@@ -215,10 +224,11 @@ class _Parser:
         return Number(value + self._fraction_after()) if value.denominator == 1 and "." not in text else Number(value)
 
     def _repeating(self, text: str) -> Fraction:
-        self.take("overline")
-        self.take("{")
+        self.take()
+        braced = self.peek() == "{" and bool(self.take())
         period = self.take().text
-        self.take("}")
+        if braced:
+            self.take("}")
         if "." not in text or not period.isdigit():
             raise Unreadable("a bar over something else than repeating decimals")
         places = len(text.partition(".")[2])
@@ -306,6 +316,8 @@ class _Parser:
             return self.series(name)
         if name == "sqrt":
             return self.root()
+        if name == "overline":
+            return self.node("conj", self.argument())
         if name in ("gcd", "lcm", "max", "min"):
             return self.node(name, *self.several())
         if name in FUNCTIONS:
@@ -366,3 +378,20 @@ class _Parser:
 def applies(tree: Node, name: str) -> bool:
     """Whether an operator or function of that name occurs."""
     return isinstance(tree, Apply) and (tree.name == name or any(applies(arg, name) for arg in tree.args))
+
+
+def is_polynomial(tree: Node) -> bool:
+    """Whether it is made of variables and numbers by sums, products, division by numbers and natural powers."""
+    if not isinstance(tree, Apply):
+        return True
+    if tree.name == "/" and not _constant(tree.args[1]):
+        return False
+    if tree.name == "^" and not (isinstance(tree.args[1], Number) and tree.args[1].value.denominator == 1 and tree.args[1].value >= 0):
+        return _constant(tree)
+    return _constant(tree) or (tree.name in ("+", "neg", "*", "/", "^") and all(map(is_polynomial, tree.args)))
+
+
+def _constant(tree: Node) -> bool:
+    if isinstance(tree, Symbol):
+        return tree.name in CONSTANTS or tree.name in ("e", "i")
+    return isinstance(tree, Number) or all(map(_constant, tree.args))

@@ -18,17 +18,21 @@ transitive, and a vote over them needs no comparison in pairs.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Literal
 
-from promptcot.verify import guards, values
-from promptcot.verify.grammar import GREEK, Apply, Node, applies, parse
+from promptcot.verify import guards, reals, values
+from promptcot.verify.grammar import GREEK, Apply, Node, Number, applies, is_polynomial, parse
 from promptcot.verify.guards import Unreadable
+from promptcot.verify.number_words import SCALES, value_of
+from promptcot.verify.reals import End, Piece
 from promptcot.verify.tokens import Token, tokenize
 
 Key = tuple[Any, ...]
@@ -61,7 +65,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as read. `value` is a number's, else None; `unit` what stood behind it; `why` it is opaque."""
+    """An answer as read. `value` is a number's, or the pieces of an interval; `unit` what stood behind it; `why` it is opaque; `loose`: an
+    equation that others with another key may be equivalent to; `solved`: of `y = ...` the name and the key of the other side; `tree`: of a
+    constant, its expression."""
 
     kind: Kind
     key: Key
@@ -69,6 +75,14 @@ class Answer:
     value: Any = None
     unit: str = ""
     why: str = ""
+    loose: bool = False
+    solved: Key = ()
+    tree: Node | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def constant(self) -> Node | None:
+        """The expression of a constant, read or not."""
+        return self.tree or (Number(self.value) if isinstance(self.value, Fraction) else None)
 
     @property
     def readable(self) -> bool:
@@ -88,7 +102,11 @@ def read(text: str, reading: Reading = Reading()) -> Answer:
         guards.check(plain)
         return _Reader(reading).answer(_trimmed(tokenize(plain)))
     except Unreadable as error:
-        return Answer(Kind.OPAQUE, ("opaque", re.sub(r"\s+", "", plain)[:4096]), plain, why=str(error))
+        return Answer(Kind.OPAQUE, ("opaque", _short(re.sub(r"\s+", "", plain))), plain, why=str(error))
+
+
+def _short(text: str) -> str:
+    return text if len(text) < 200 else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _strict_integer(plain: str) -> Answer:
@@ -117,7 +135,17 @@ class _Reader:
     def answer(self, tokens: Sequence[Token]) -> Answer:
         if not tokens:
             raise Unreadable("nothing is there")
-        for reader in (_choice, self.words, _named_set, self.matrix, self.union, self.relation, self.several, self.bracketed, self.ratio):
+        for reader in (
+            _choice,
+            self.words,
+            _named_set,
+            self.matrix,
+            self.algebra_of_sets,
+            self.relation,
+            self.several,
+            self.bracketed,
+            self.ratio,
+        ):
             found: Answer | None = reader(tokens)
             if found is not None:
                 return found
@@ -131,40 +159,60 @@ class _Reader:
             return Answer(Kind.OPAQUE, ("opaque", spelled(tokens)), spelled(tokens), why=str(error))
 
     def words(self, tokens: Sequence[Token]) -> Answer | None:
-        """Words alone; of words with numbers only those that are no unit behind a number."""
-        if not any(t.kind == "text" for t in tokens):
-            return None
-        if tokens[0].kind != "text":
+        """Words, without an expression before them (that would make them a unit) or digits and commands between them."""
+        told = [t for t in tokens if t.kind == "text"]
+        prose = len(told) > 1 and all(t.kind in ("text", "letter", "sign") for t in tokens) and tokens[0].kind == "letter"
+        if not told or not (tokens[0].kind == "text" or prose):
             return None
         text = _worded(tokens)
-        if self.reading.number_words and (number := _NUMBER_WORDS.get(text)) is not None:
-            return _number(Fraction(number), text)
-        if text in ("nan", "none of these", ""):
+        if self.reading.number_words and (number := value_of(text)) is not None:
+            return _number(number, text)
+        choices = re.sub(r",|\band\b", " ", " ".join(t.text for t in tokens)).split()
+        if len(choices) > 1 and all(re.fullmatch("[A-J]", choice) for choice in choices):
+            return _set([_choice_of(letter) for letter in choices], text, bare=True)
+        if text in ("all reals", "all real numbers", "reals", "real numbers"):
+            return _reals_of((reals.REALS,), text)
+        if text in ("nan", ""):
             raise Unreadable("no answer")
         return Answer(Kind.TEXT, ("text", _SYNONYMS.get(text, text)), text)
 
     def matrix(self, tokens: Sequence[Token]) -> Answer | None:
-        if tokens[0].text == "(" and tokens[-1].text == ")" and len(tokens) > 2 and tokens[1].kind == "matrix":
-            tokens = tokens[1:-1]
+        bracketed = len(tokens) > 2 and tokens[1].kind == "matrix" and tokens[0].text + tokens[-1].text in ("()", "[]")
+        tokens = tokens[1:-1] if bracketed else tokens
         if tokens[0].kind != "matrix":
             return None
-        inside = tokens[1:-1]
+        inside, shape = tokens[1:-1], tokens[0].text
         if tokens[-1].kind != "matrix" or any(t.kind == "matrix" for t in inside):
             raise Unreadable("matrices in an expression")
-        rows = [split(row, ("&",)) for row in split(inside, (r"\\",)) if row]
-        items = tuple(tuple(self.part(cell).key for cell in row) for row in rows)
-        if len({len(row) for row in items}) != 1:
+        cells = [[self.part(cell) for cell in split(row, ("&",))] for row in split(inside, (r"\\",)) if row]
+        if len({len(row) for row in cells}) != 1:
             raise Unreadable("a matrix of uneven rows")
-        return Answer(Kind.MATRIX, ("matrix", *items), spelled(tokens))
+        if shape == "vmatrix":
+            return _number(_determinant([[cell.value for cell in row] for row in cells]), spelled(tokens))
+        if shape not in ("pmatrix", "bmatrix", "matrix", "smallmatrix") and not (bracketed and shape == "array"):
+            raise Unreadable(f"the environment {shape}")
+        return Answer(Kind.MATRIX, ("matrix", *(tuple(cell.key for cell in row) for row in cells)), spelled(tokens))
 
-    def union(self, tokens: Sequence[Token]) -> Answer | None:
-        parts = split(tokens, ("cup",))
+    def algebra_of_sets(self, tokens: Sequence[Token]) -> Answer | None:
+        r"""Unions, intersections and differences of intervals and finite sets, from left to right."""
+        parts = split(tokens, ("cup", "cap", "setminus"))
         if len(parts) < 2:
             return None
-        read_parts = [self.part(part) for part in parts]
-        if all(p.kind is Kind.INTERVAL or p.kind in (Kind.NUMBER, Kind.SET) for p in read_parts):
-            return _merged([piece for p in read_parts for piece in _pieces(p)], spelled(tokens))
-        raise Unreadable("a union of something else than intervals")
+        signs = _separators(tokens, parts)
+        if len(set(signs)) > 1:
+            raise Unreadable("unions and intersections mixed")
+        answers = [self.part(part) for part in parts]
+        found = _pieces(answers[0])
+        for sign, answer in zip(signs, answers[1:], strict=True):
+            others = _pieces(answer)
+            if sign == "setminus" and not all(piece.point for piece in others):
+                raise Unreadable("an interval taken away")
+            found = {
+                "cup": lambda a, b: reals.merged([*a, *b]),
+                "cap": reals.intersected,
+                "setminus": reals.without,
+            }[sign](found, others)
+        return _reals_of(found, spelled(tokens))
 
     def relation(self, tokens: Sequence[Token]) -> Answer | None:
         sides, signs = _sides(tokens)
@@ -178,7 +226,24 @@ class _Reader:
             return self.equation(sides)
         if set(signs) <= {"<", ">", "le", "ge"}:
             return self.inequality(sides, signs)
+        if signs == ["ne"] and _is_name(sides[0]):
+            return _reals_of(reals.without((reals.REALS,), _pieces(self.answer(sides[1]))), spelled(tokens))
+        if signs == ["equiv"]:
+            return self.congruence(sides[1], spelled(tokens))
         raise Unreadable(f"the relation {signs[0]}")
+
+    def congruence(self, right: Sequence[Token], text: str) -> Answer:
+        r"""`x \equiv a \pmod m`: a class of integers."""
+        place = next((k for k, t in enumerate(right) if t.text in ("pmod", "mod")), None)
+        if not place:
+            raise Unreadable("a congruence without a modulus")
+        rest, modulus = (
+            self.answer([t for t in right[:place] if t.text != "("]),
+            self.answer([t for t in right[place + 1 :] if t.text not in "(){}"]),
+        )
+        if not (isinstance(rest.value, Fraction) and isinstance(modulus.value, Fraction) and modulus.value > 0):
+            raise Unreadable("a congruence of something else than numbers")
+        return Answer(Kind.EQUATION, ("congruence", str(rest.value % modulus.value), str(modulus.value)), text)
 
     def equation(self, sides: Sequence[Sequence[Token]]) -> Answer:
         left, right = sides[0], sides[-1]
@@ -186,30 +251,38 @@ class _Reader:
             raise Unreadable("a chain of equalities")
         if _is_function_head(left) or _is_tuple_of_names(left):
             return self.answer(right)
+        if _is_name(right) and not _is_name(left):
+            left, right = right, left
+        solved: Key = ()
         if _is_name(left):
             found = self.answer(right)
             if found.kind is not Kind.EXPRESSION:
                 return found
-        return _two_sides(parse(left), parse(right), "=", spelled([*left, Token("sign", "="), *right]))
+            solved = (spelled(left), *found.key)
+        return replace(_two_sides(parse(left), parse(right), "=", spelled([*left, Token("sign", "="), *right])), solved=solved)
 
     def inequality(self, sides: Sequence[Sequence[Token]], signs: Sequence[str]) -> Answer:
         text = "".join(a + b for a, b in zip(map(spelled, sides), [*signs, ""], strict=True))
-        if len(signs) == 2 and _is_name(sides[1]) and (signs[0] in ("<", "le")) == (signs[1] in ("<", "le")):
-            low, high = self.answer(sides[0]), self.answer(sides[2])
-            lower, upper = signs[0] in ("le", "ge"), signs[1] in ("le", "ge")
-            return _interval(low, lower, high, upper, text) if signs[0] in ("<", "le") else _interval(high, upper, low, lower, text)
-        if len(signs) == 1 and (_is_name(sides[0]) or _is_name(sides[1])):
-            name_first = _is_name(sides[0])
-            bound = self.answer(sides[1] if name_first else sides[0])
-            if bound.kind is Kind.NUMBER:
-                below = (signs[0] in ("<", "le")) == name_first
-                closed = signs[0] in ("le", "ge")
-                return _interval(_MINUS, False, bound, closed, text) if below else _interval(bound, closed, _PLUS, False, text)
+        if len(signs) == 2 and _is_name(sides[1]) and (signs[0] in _UP) == (signs[1] in _UP):
+            first, last = (self.end(sides[k], signs[k // 2] in _CLOSED) for k in (0, 2))
+            return _reals_of((Piece(first, last) if signs[0] in _UP else Piece(last, first),), text)
         if len(signs) != 1:
             raise Unreadable("a chain of inequalities")
-        left, right = parse(sides[0]), parse(sides[1])
-        small, large = (left, right) if signs[0] in ("<", "le") else (right, left)
-        return _two_sides(small, large, "<" if signs[0] in ("<", ">") else "le", text)
+        small, large = (sides[0], sides[1]) if signs[0] in _UP else (sides[1], sides[0])
+        closed = signs[0] in _CLOSED
+        if len(small) == 3 and small[0].text == small[2].text == "|" and _is_name(small[1:2]):
+            bound = self.end(large, closed)
+            low = self.end([Token("sign", "-"), Token("sign", "("), *large, Token("sign", ")")], closed)
+            return _reals_of((Piece(low, bound),), text)
+        for names, other, below in ((small, large, True), (large, small, False)):
+            if _is_name(names) and (found := self.part(other)).kind is Kind.NUMBER:
+                end = End(found.value, found.key[1], closed)
+                return _reals_of((Piece(reals.MINUS, end) if below else Piece(end, reals.PLUS),), text)
+        return _half_plane(parse(small), parse(large), closed, text)
+
+    def end(self, tokens: Sequence[Token], closed: bool) -> End:
+        """A number as an end of an interval; an infinite one never belongs to it."""
+        return _end(self.answer(tokens), closed)
 
     def several(self, tokens: Sequence[Token]) -> Answer | None:
         items = split(tokens, _JOINTS)
@@ -220,7 +293,10 @@ class _Reader:
         if all(named) and len({name for name, _ in named}) == len(named):  # type: ignore[misc]
             ordered = sorted(named, key=lambda pair: pair[0])  # type: ignore[index]
             return _tuple([self.part(value) for _, value in ordered], "(", ")", spelled(tokens))  # type: ignore[misc]
-        return _set([self.part(item) for item in items], spelled(tokens))
+        answers = [self.part(item) for item in items]
+        if len(answers) == len(split(tokens, ("or",))) and all(a.kind is Kind.INTERVAL for a in answers):
+            return _reals_of(reals.merged([piece for a in answers for piece in _pieces(a)]), spelled(tokens))
+        return _set(_listed(answers), spelled(tokens), bare=True)
 
     def bracketed(self, tokens: Sequence[Token]) -> Answer | None:
         opening, closing = tokens[0].text, tokens[-1].text
@@ -229,14 +305,25 @@ class _Reader:
         inside = tokens[1:-1]
         items = split(inside, (",", ";"))
         if opening in (r"\{", "{") and closing in (r"\}", "}"):
-            if split(inside, ("|", ":"))[1:]:
-                raise Unreadable("a set by its property")
-            return _set([self.part(item) for item in items if item], spelled(tokens))
+            built = split(inside, ("|", ":"))
+            if len(built) == 2:
+                return self.by_property(built[0], built[1])
+            return _set(_listed([self.part(item) for item in items if item]), spelled(tokens))
         if opening not in "([" or closing not in ")]":
             return None
         if len(items) < 2:
             return self.answer(inside) if inside and opening + closing in ("()", "[]") else None
         return _tuple([self.part(item) for item in items], opening, closing, spelled(tokens))
+
+    def by_property(self, who: Sequence[Token], what: Sequence[Token]) -> Answer:
+        r"""`\{x \in R : 2 < x\}`; of integers between two numbers all."""
+        sides, signs = _sides(who)
+        if not _is_name(sides[0]) or signs not in ([], ["in"]):
+            raise Unreadable("a set by its property")
+        found, among = self.answer(what), spelled(sides[1]) if signs else ""
+        if found.kind is not Kind.INTERVAL or among not in ("", r"\mathbb{R}", r"\mathbb{Z}", r"\mathbb{N}"):
+            raise Unreadable("a set by its property")
+        return found if among in ("", r"\mathbb{R}") else _integers_in(found, natural=among.endswith("N}"))
 
     def ratio(self, tokens: Sequence[Token]) -> Answer | None:
         parts = split(tokens, (":",))
@@ -244,7 +331,7 @@ class _Reader:
             return None
         if re.fullmatch(r"\d{1,2}:[0-5]\d(:[0-5]\d)?", text := spelled(tokens)):
             return Answer(Kind.TEXT, ("text", text), text)
-        numbers = [self.expression(part).value for part in parts]
+        numbers: list[Any] = [self.expression(part).value if part else None for part in parts]
         if not all(isinstance(n, Fraction) and n for n in numbers):
             raise Unreadable("a ratio of something else than numbers")
         if len(numbers) == 2:
@@ -254,17 +341,21 @@ class _Reader:
     def expression(self, tokens: Sequence[Token]) -> Answer:
         if tokens[0].text == "dots" and len(tokens) == 1:
             return Answer(Kind.TEXT, ("text", "..."), "...")
+        if len(tokens) == 2 and tokens[0].kind == "number" and tokens[1].text in SCALES:
+            return _number(Fraction(tokens[0].text) * SCALES[tokens[1].text], spelled(tokens))
+        if (found := _in_base(tokens)) is not None:
+            return found
         body, unit = _without_unit(tokens)
-        percent = bool(body) and body[-1].text == "%"
-        body = _with_constant(body[:-1] if percent else body)
+        if body and body[-1].text == "%":
+            body, unit = body[:-1], "%"
+        body = _with_constant(body)
         if not body:
             raise Unreadable("a unit without a number")
         tree = parse(body)
-        signs = applies(tree, "pm")
-        if signs:
-            return _set([_valued(_signed(tree, sign), spelled(tokens)) for sign in ("+", "-")], spelled(tokens))
-        if percent and self.reading.percent == "fraction":
-            tree = Apply("/", (tree, parse([Token("number", "100")])))
+        if applies(tree, "pm"):
+            return _set([_valued(_signed(tree, sign), spelled(tokens)) for sign in ("+", "-")], spelled(tokens), bare=True)
+        if unit == "%" and self.reading.percent == "fraction":
+            tree, unit = Apply("/", (tree, parse([Token("number", "100")]))), ""
         return _valued(tree, spelled(tokens), unit)
 
 
@@ -272,6 +363,7 @@ class _Reader:
 
 _JOINTS = (",", ";", "or", "and")
 _OPEN = {"(": 1, "[": 1, "{": 1, r"\{": 1, "lfloor": 1, "lceil": 1, ")": -1, "]": -1, "}": -1, r"\}": -1, "rfloor": -1, "rceil": -1}
+_UP, _CLOSED = ("<", "le"), ("le", "ge")
 _RELATIONS = frozenset(["=", "<", ">", "le", "ge", "ne", "in", "approx", "equiv", "sim", "to", "mapsto"])
 
 
@@ -281,7 +373,7 @@ def split(tokens: Sequence[Token], at: Sequence[str]) -> list[tuple[Token, ...]]
     depth = 0
     for token in tokens:
         if token.kind == "matrix":
-            depth += 1 if token.text == "begin" else -1
+            depth += -1 if token.text == "end" else 1
         elif token.kind != "text":
             depth += _OPEN.get(token.text, 0)
         if depth == 0 and token.kind not in ("text", "matrix") and token.text in at and _OPEN.get(token.text) is None:
@@ -298,14 +390,17 @@ def spelled(tokens: Sequence[Token]) -> str:
 
 def _sides(tokens: Sequence[Token]) -> tuple[list[tuple[Token, ...]], list[str]]:
     sides = split(tokens, tuple(_RELATIONS))
-    if len(sides) == 1:
-        return sides, []
-    signs, place = [], 0
-    for side in sides[:-1]:
-        place += len(side)
-        signs.append(tokens[place].text)
+    return sides, _separators(tokens, sides)
+
+
+def _separators(tokens: Sequence[Token], parts: Sequence[Sequence[Token]]) -> list[str]:
+    """What stands between the parts that `split` made."""
+    found, place = [], 0
+    for part in parts[:-1]:
+        place += len(part)
+        found.append(tokens[place].text)
         place += 1
-    return sides, signs
+    return found
 
 
 def _encloses(tokens: Sequence[Token]) -> bool:
@@ -321,15 +416,71 @@ def _encloses(tokens: Sequence[Token]) -> bool:
 def _choice(tokens: Sequence[Token]) -> Answer | None:
     inside = tokens[1:-1] if len(tokens) == 3 and tokens[0].text == "(" and tokens[-1].text == ")" else tokens
     if len(inside) == 1 and inside[0].kind in ("letter", "text") and (hit := re.fullmatch(r"\(?([A-J])[).]?", inside[0].text)):
-        return Answer(Kind.CHOICE, ("choice", hit[1]), hit[1])
+        return _choice_of(hit[1])
     return None
+
+
+def _choice_of(letter: str) -> Answer:
+    return Answer(Kind.CHOICE, ("choice", letter.upper()), letter.upper())
 
 
 def _named_set(tokens: Sequence[Token]) -> Answer | None:
     text = spelled(tokens)
     if text in (r"\emptyset", r"\{\}"):
         return Answer(Kind.SET, ("set",), text)
-    return _interval(_MINUS, False, _PLUS, False, text) if text in (r"\mathbb{R}", r"\mathbbR", r"\Reals") else None
+    if text in (r"\mathbb{N}", r"\mathbb{Z}", r"\mathbb{Q}", r"\mathbb{C}"):
+        return Answer(Kind.TEXT, ("text", text), text)
+    return _reals_of((reals.REALS,), text) if text in (r"\mathbb{R}", r"\mathbbR", r"\Reals") else None
+
+
+def _in_base(tokens: Sequence[Token]) -> Answer | None:
+    r"""`1011_2`, `(201)_{\text{three}}`: an integer in a base below 11."""
+    told = [t.text for t in tokens if t.text not in "(){}"]
+    if len(told) != 3 or told[1] != "_" or not told[0].isdigit():
+        return None
+    base = value_of(told[2]) if tokens[-1].text == "}" and not told[2].isdigit() else Fraction(told[2]) if told[2].isdigit() else None
+    if base is None or not 2 <= base <= 10 or any(int(digit) >= base for digit in told[0]):
+        raise Unreadable("digits that no base has")
+    return _number(Fraction(int(told[0], int(base))), spelled(tokens))
+
+
+def _determinant(rows: Sequence[Sequence[Any]]) -> Fraction:
+    """Of a square matrix of rationals, by expansion along the first row; up to 5 rows."""
+    if len(rows) != len(rows[0]) or len(rows) > 5 or not all(isinstance(cell, Fraction) for row in rows for cell in row):
+        raise Unreadable("a determinant of something else than a few rationals")
+    if len(rows) == 1:
+        return Fraction(rows[0][0])
+    minors = ([[c for k, c in enumerate(row) if k != column] for row in rows[1:]] for column in range(len(rows)))
+    return sum(((-1) ** k * rows[0][k] * _determinant(minor) for k, minor in enumerate(minors)), Fraction(0))
+
+
+def _listed(items: Sequence[Answer]) -> list[Answer]:
+    """The items, with dots between integers filled in: `1, 2, ..., 10`."""
+    places = [k for k, item in enumerate(items) if item.key == ("text", "...")]
+    if len(places) != 1 or not 1 <= places[0] == len(items) - 2:
+        return list(items)
+    known = [item.value for item in items if item.key != ("text", "...")]
+    if not all(isinstance(v, Fraction) and v.denominator == 1 for v in known):
+        return list(items)
+    step = known[1] - known[0] if len(known) > 2 else Fraction(1)
+    if not step or any(b - a != step for a, b in pairwise(known[:-1])) or not 0 <= (known[-1] - known[0]) / step <= 1000:
+        return list(items)
+    return [_number(known[0] + step * k, "") for k in range(int((known[-1] - known[0]) / step) + 1)]
+
+
+def _integers_in(interval: Answer, *, natural: bool) -> Answer:
+    pieces = _pieces(interval)
+    if not all(isinstance(end.value, Fraction) for piece in pieces for end in (piece.low, piece.high)):
+        raise Unreadable("infinitely many integers")
+    found = []
+    for piece in pieces:
+        low, high = -(-piece.low.value // 1), piece.high.value // 1
+        low += low == piece.low.value and not piece.low.closed
+        high -= high == piece.high.value and not piece.high.closed
+        if high - low > 1000:
+            raise Unreadable("too many integers")
+        found += [_number(Fraction(n), str(n)) for n in range(int(low), int(high) + 1) if n > 0 or not natural]
+    return _set(found, interval.text)
 
 
 def _is_name(tokens: Sequence[Token]) -> bool:
@@ -357,14 +508,15 @@ def _without_unit(tokens: Sequence[Token]) -> tuple[tuple[Token, ...], str]:
     """The tokens before a unit, and the unit: words, a degree sign, or a currency."""
     if [t.text for t in tokens[-2:]] == ["^", "circ"] or [t.text for t in tokens[-4:]] == ["^", "{", "circ", "}"]:
         cut = tokens[:-2] if tokens[-1].text == "circ" else tokens[:-4]
-        return (tuple(cut), "degree") if cut and not any(t.text in _ANGLES for t in cut) else (tuple(tokens), "")
+        return (tuple(cut), "degrees") if cut and not any(t.text in _ANGLES for t in cut) else (tuple(tokens), "")
     first = next((k for k, t in enumerate(tokens) if t.kind == "text"), None)
     if not first:
         return tuple(tokens), ""
     unit = tokens[first:]
-    if any(t.kind not in ("text", "number") and t.text not in "^{}/-*()" for t in unit):
+    raised = [b for a, b in pairwise(unit) if a.text in ("^", "{", "-")]
+    if any(t.kind not in ("text", "letter") and t.text not in "^{}/-*()" and t not in raised for t in unit):
         raise Unreadable("words in an expression")
-    return tuple(tokens[:first]), spelled(unit).lower().strip(" .")
+    return tuple(tokens[:first]), "".join(f" {t.text} " if t.kind == "text" else t.text for t in unit).lower().strip(" .")
 
 
 def _with_constant(tokens: Sequence[Token]) -> tuple[Token, ...]:
@@ -385,20 +537,43 @@ def _number(value: Any, text: str, unit: str = "") -> Answer:
 
 
 def _valued(tree: Node, text: str, unit: str = "") -> Answer:
-    found = values.values(tree)
+    try:
+        found = values.values(tree)
+    except Unreadable as error:
+        return Answer(Kind.OPAQUE, ("opaque", _short(text)), text, why=str(error), tree=tree)
     if len(found) == 1 or len({values.digits_of(v) for v in found}) == 1:
-        return _number(found[0], text, unit)
+        return replace(_number(found[0], text, unit), tree=tree)
     return Answer(Kind.EXPRESSION, ("expression", *map(values.digits_of, found)), text, unit=unit)
 
 
 def _two_sides(left: Node, right: Node, sign: str, text: str) -> Answer:
     """left - right up to a factor (a positive one in an inequality)."""
-    found = values.values(Apply("+", (left, Apply("neg", (right,)))))
+    found = values.values(_difference(left, right))
     first = next((v for v in found if v), None)
     if first is None or len(found) == 1:
         raise Unreadable("a relation between constants")
     scale = first if sign == "=" else abs(first)
-    return Answer(Kind.EQUATION, (sign, *(values.digits_of(v / scale) for v in found)), text)
+    loose = sign == "=" and not (is_polynomial(left) and is_polynomial(right))
+    return Answer(Kind.EQUATION, (sign, *(values.digits_of(v / scale) for v in found)), text, loose=loose)
+
+
+def _difference(left: Node, right: Node) -> Node:
+    return Apply("+", (left, Apply("neg", (right,))))
+
+
+def _half_plane(small: Node, large: Node, closed: bool, text: str) -> Answer:
+    """small < large: an interval where both are linear in one variable, else compared up to a positive factor."""
+    difference = _difference(small, large)
+    names = sorted(values.variables(difference))
+    if len(names) == 1:
+        x, y = [values.coordinate(names[0], k) for k in range(values.POINTS)], values.values(difference)
+        if all(isinstance(v, Fraction) for v in (*x, *y)) and x[0] != x[1]:
+            slope = (y[1] - y[0]) / (x[1] - x[0])
+            if slope and y[0] + slope * (x[2] - x[0]) == y[2]:
+                root = x[0] - y[0] / slope
+                end = End(root, values.digits_of(root), closed)
+                return _reals_of((Piece(reals.MINUS, end) if slope > 0 else Piece(end, reals.PLUS),), text)
+    return _two_sides(small, large, "le" if closed else "<", text)
 
 
 def _signed(tree: Node, sign: str) -> Node:
@@ -408,97 +583,64 @@ def _signed(tree: Node, sign: str) -> Node:
     return Apply(tree.name, args) if tree.name != "pm" else Apply("+", (args[0], args[1] if sign == "+" else Apply("neg", (args[1],))))
 
 
-def _set(items: Sequence[Answer], text: str) -> Answer:
-    flat: list[Key] = []
+def _set(items: Sequence[Answer], text: str, *, bare: bool = False) -> Answer:
+    """A set. A bare list keeps what it lists twice, and joins the sets in it; a set of one is its element."""
+    keys: list[Key] = []
     for item in items:
-        flat += item.key[1:] if item.kind is Kind.SET else [item.key]
-    keys = sorted(set(flat), key=repr)
-    if len(keys) == 1 and len(items) >= 1:
-        one = next((item for item in items if item.key == keys[0]), None)
-        if one is not None:
-            return one
-    return Answer(Kind.SET, ("set", *keys), text)
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """An interval: its ends' values and keys, and whether they belong to it."""
-
-    low: Any
-    low_key: str
-    low_in: bool
-    high: Any
-    high_key: str
-    high_in: bool
-
-
-def _end(value: Any, text: str) -> Answer:
-    return Answer(Kind.NUMBER, ("number", text), text, value)
-
-
-_MINUS, _PLUS = _end(float("-inf"), "-inf"), _end(float("inf"), "inf")
+        keys += item.key[1:] if item.kind is Kind.SET and (bare or r"\pm" in item.text) else [item.key]
+    if len(items) == 1 and items[0].kind is not Kind.SET:
+        return items[0]
+    return Answer(Kind.SET, ("set", *sorted(keys if bare else set(keys), key=repr)), text)
 
 
 def _tuple(items: Sequence[Answer], opening: str, closing: str, text: str) -> Answer:
     """A pair of numbers that rises is an interval too, and is keyed as one; all else is a tuple."""
     if len(items) == 2 and all(item.kind is Kind.NUMBER for item in items) and values.less(items[0].value, items[1].value):
-        return _interval(items[0], opening == "[", items[1], closing == "]", text)
+        return _reals_of((Piece(_end(items[0], opening == "["), _end(items[1], closing == "]")),), text)
     return Answer(Kind.TUPLE, ("tuple", *(item.key for item in items)), text)
 
 
-def _interval(low: Answer, low_in: bool, high: Answer, high_in: bool, text: str) -> Answer:
-    if low.kind is not Kind.NUMBER or high.kind is not Kind.NUMBER:
+def _end(answer: Answer, closed: bool) -> End:
+    if answer.kind is not Kind.NUMBER:
         raise Unreadable("an interval between something else than numbers")
-    return _merged([_Piece(low.value, low.key[1], low_in, high.value, high.key[1], high_in)], text)
+    return End(answer.value, answer.key[1], closed and answer.key[1] not in ("inf", "-inf"))
 
 
-def _pieces(answer: Answer) -> Iterator[_Piece]:
+def _pieces(answer: Answer) -> tuple[Piece, ...]:
+    """An interval's pieces; numbers and sets of numbers are points."""
     if answer.kind is Kind.INTERVAL:
-        yield from answer.value
-    elif answer.kind is Kind.NUMBER:
-        yield _Piece(answer.value, answer.key[1], True, answer.value, answer.key[1], True)
-    else:
-        raise Unreadable("a set in a union of intervals")
+        return tuple(answer.value)
+    if answer.kind is Kind.NUMBER:
+        return (Piece(_end(answer, True), _end(answer, True)),)
+    numbers = [value for _, value in _numbers_of(answer)]
+    return tuple(Piece(End(v, values.digits_of(v), True), End(v, values.digits_of(v), True)) for v in numbers)
 
 
-def _merged(pieces: Sequence[_Piece], text: str) -> Answer:
-    found: list[_Piece] = []
-    for piece in sorted(pieces, key=lambda p: (values.sortable(p.low), not p.low_in)):
-        last = found[-1] if found else None
-        touches = last and (values.less(piece.low, last.high) or (piece.low_key == last.high_key and (piece.low_in or last.high_in)))
-        if last and touches:
-            higher = piece if values.less(last.high, piece.high) else last
-            closed = higher.high_in or (last.high_key == piece.high_key and (last.high_in or piece.high_in))
-            found[-1] = _Piece(last.low, last.low_key, last.low_in, higher.high, higher.high_key, closed)
-        else:
-            found.append(piece)
-    if len(found) == 1 and found[0].low_key == found[0].high_key:
-        return _number(found[0].low, text)
-    key = tuple((p.low_key, p.low_in, p.high_key, p.high_in) for p in found)
-    return Answer(Kind.INTERVAL, ("interval", *key), text, tuple(found))
+def _numbers_of(answer: Answer) -> Iterator[tuple[str, Fraction]]:
+    """The elements of a set of rationals."""
+    if answer.kind is not Kind.SET or any(key[0] != "number" or not re.fullmatch(r"-?\d+(/\d+)?", key[1]) for key in answer.key[1:]):
+        raise Unreadable("not a set of reals")
+    for key in answer.key[1:]:
+        yield key[1], Fraction(key[1])
+
+
+def _reals_of(pieces: Sequence[Piece], text: str) -> Answer:
+    """A set of reals in its simplest form."""
+    found = reals.merged(pieces)
+    if all(piece.point for piece in found):
+        return _set([_number(piece.low.value, text) for piece in found], text)
+    return Answer(Kind.INTERVAL, ("interval", *(piece.key for piece in found)), text, found)
 
 
 def _holds_opaque(key: Key) -> bool:
     return bool(key) and (key[0] == "opaque" or any(isinstance(item, tuple) and _holds_opaque(item) for item in key[1:]))
 
 
-_ANGLES = frozenset(["sin", "cos", "tan", "cot", "sec", "csc"])
+_ANGLES = frozenset(["cis", "sin", "cos", "tan", "cot", "sec", "csc"])
 _SYNONYMS = {
     "dne": "does not exist",
     "undefined": "does not exist",
     "no solutions": "no solution",
     "no real solution": "no solution",
     "no real solutions": "no solution",
-}
-_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen"]
-_ONES += ["fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_NUMBER_WORDS = {
-    **{word: n for n, word in enumerate(_ONES)},
-    **{word: 10 * n for n, word in enumerate(_TENS, 2)},
-    **{f"{ten}{gap}{one}": 10 * n + m for n, ten in enumerate(_TENS, 2) for m, one in enumerate(_ONES[1:10], 1) for gap in ("-", " ")},
-    "one hundred": 100,
-    "hundred": 100,
-    "one thousand": 1000,
-    "thousand": 1000,
 }

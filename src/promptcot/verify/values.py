@@ -20,20 +20,24 @@ from promptcot.verify.grammar import Apply, Node, Number, Symbol
 from promptcot.verify.guards import Unreadable
 
 POINTS = 3
-DIGITS = (60, 200, 600)
+"""Points at which expressions are compared; where integers stand for a variable, twice as many."""
+DIGITS = (80, 200, 600)
 """Working precisions, tried in turn while more than `digits - SURE` of them cancel."""
 
-SURE = 40
+SURE = 50
 FINEST = 10**18
 """Summands that differ by more than this factor mix with irrational numbers nowhere: their sum would be rounded."""
 
 TINIEST = 1e-15
 """An irrational function of less is not told from its value at 0."""
 
+_LARGEST = 10.0**100
+"""Of an angle or exponent, even where only a difference is looked for."""
+
 MAX_BITS = 20_000
 """Bits of an exact number."""
 
-MAX_TERMS = 1000
+MAX_TERMS = 3000
 MAX_MAGNITUDE = 1 << 50
 """Bits before the point of a number that is not exact."""
 
@@ -43,8 +47,8 @@ Value = Any  # Fraction, or mpf / mpc of a context
 def values(tree: Node) -> tuple[Value, ...]:
     """The tree at each of the points: one value where it has no variables. Raises `Unreadable`."""
     names = variables(tree)
-    points = [{name: _coordinate(name, k) for name in names} for k in range(POINTS if names else 1)]
-    return tuple(_sure(tree, point) for point in points)
+    count = 1 if not names else POINTS * (2 if names & set(INTEGERS) else 1)
+    return tuple(_sure(tree, {name: coordinate(name, k) for name in names}) for k in range(count))
 
 
 def variables(tree: Node) -> frozenset[str]:
@@ -57,14 +61,27 @@ def variables(tree: Node) -> frozenset[str]:
     return inner - {tree.args[0].name} if tree.name in ("sum", "prod") and isinstance(tree.args[0], Symbol) else inner
 
 
-def _coordinate(name: str, k: int) -> Fraction:
-    """A rational of either sign between 0.5 and 3.5, the same in every process; all of the first point's are positive."""
+INTEGERS = ("n", "k", "m", "N", "j")
+"""Variables that stand for natural numbers, so that sums up to them, binomials and parities have values."""
+
+COMPLEX = ("z", "w")
+_NATURAL = (3, 12, 7, 8, 11, 4)
+
+
+def coordinate(name: str, k: int) -> Value:
+    """A variable's value at point k, the same in every process: a rational of either sign between 0.5 and 3.5, the first one positive.
+
+    Of `n` and its like a natural number up to 12, of `z` and `w` a complex number. Different variables have different values."""
+    if name in INTEGERS:
+        return Fraction(_NATURAL[(k + INTEGERS.index(name)) % len(_NATURAL)])
     code = zlib.crc32(f"{k}:{name}".encode())
     size = Fraction(1, 2) + Fraction(3 * (code % 1_000_003), 1_000_003)
+    if name in COMPLEX:
+        return context(DIGITS[-1]).mpc(float(size), 1 + k)
     return -size if k and (code >> 20) + k & 1 else size
 
 
-def _sure(tree: Node, point: Mapping[str, Fraction]) -> Value:
+def _sure(tree: Node, point: Mapping[str, Value]) -> Value:
     """The value with digits enough, at a growing precision."""
     for digits in DIGITS:
         evaluator = _Evaluator(digits, last=digits == DIGITS[-1])
@@ -72,6 +89,21 @@ def _sure(tree: Node, point: Mapping[str, Fraction]) -> Value:
         if isinstance(value, Fraction) or evaluator.lost <= digits - SURE:
             return evaluator.tidy(value)
     raise Unreadable("too many digits cancel")
+
+
+def apart(a: Node, b: Node) -> bool:
+    """Whether two constants certainly differ: at 600 digits, by more than all that rounding could do. Never says that they are equal."""
+    if variables(a) or variables(b):
+        return False
+    evaluator = _Evaluator(DIGITS[-1], last=True, rough=True)
+    try:
+        left, right = (evaluator.number(evaluator.of(tree, {})) for tree in (a, b))
+    except Unreadable:
+        return False
+    size = abs(left) + abs(right)
+    if not evaluator.mp.isfinite(size) or not size or evaluator.lost > DIGITS[-1] / 4:
+        return False
+    return bool(abs(left - right) > size * evaluator.mp.mpf(10) ** (evaluator.lost + 80 - DIGITS[-1]))
 
 
 @cache
@@ -83,10 +115,10 @@ def context(digits: int) -> Any:
 
 
 class _Evaluator:
-    """One evaluation at one precision. `lost`: decimal digits that cancellation took."""
+    """One evaluation at one precision. `lost`: decimal digits that cancellation took; `rough`: go on where rounding hides differences."""
 
-    def __init__(self, digits: int, *, last: bool) -> None:
-        self.mp, self.digits, self.last, self.lost = context(digits), digits, last, 0.0
+    def __init__(self, digits: int, *, last: bool, rough: bool = False) -> None:
+        self.mp, self.digits, self.last, self.lost, self.rough = context(digits), digits, last, 0.0, rough
         self.terms = 0
         self.fine = False  # an exact number holds a difference that rounding would hide
 
@@ -98,6 +130,8 @@ class _Evaluator:
             return self.symbol(tree.name, point)
         if tree.name in ("sum", "prod"):
             return self.series(tree, point)
+        if tree.name == "mod" and (found := self.modular_power(tree, point)) is not None:
+            return found
         arguments = [self.of(arg, point) for arg in tree.args]
         return self.bounded(self.apply(tree.name, arguments))
 
@@ -122,7 +156,7 @@ class _Evaluator:
         """A rational as a number of this precision."""
         if not isinstance(value, Fraction):
             return value
-        if self.fine:
+        if self.fine and not self.rough:
             raise Unreadable("an exact number too fine for an irrational one beside it")
         return self.mp.mpf(value.numerator) / value.denominator
 
@@ -147,7 +181,7 @@ class _Evaluator:
         total, size = a + b, max(abs(a), abs(b))
         if self.mp.isinf(size) or not size:
             return total
-        if min(abs(a), abs(b)) * FINEST < size and a and b:
+        if not self.rough and min(abs(a), abs(b)) * FINEST < size and a and b:
             raise Unreadable("a sum of numbers of very different size")
         left = abs(total) / size
         if left < self.mp.mpf(10) ** (20 - self.digits):
@@ -166,7 +200,7 @@ class _Evaluator:
                 raise Unreadable("a power of 0")
             return base
         if self.mp.isfinite(base) and self.mp.isfinite(exponent):
-            if 0 < abs(exponent) < TINIEST or 0 < abs(base - 1) < TINIEST:
+            if not self.rough and (0 < abs(exponent) < TINIEST or 0 < abs(base - 1) < TINIEST):
                 raise Unreadable("a power too near 1")
             if abs(exponent) * abs(self.mp.log(base)) > MAX_MAGNITUDE:
                 raise Unreadable("a power grows too large")
@@ -182,7 +216,7 @@ class _Evaluator:
         if degree % 2 and self._negative(inside):
             return -self.root(-inside, degree)
         found = self.mp.root(self.number(inside), int(degree))
-        if abs(found - 1) < TINIEST**2:
+        if not self.rough and abs(found - 1) < TINIEST**2:
             raise Unreadable("a root too near 1")
         return found
 
@@ -206,10 +240,21 @@ class _Evaluator:
 
     def smooth(self, function: str, x: Value, most: float = 1e15) -> Value:
         """A function at an argument neither too small nor too large to tell its value; sin(pi) is 0, its noise no number."""
-        if not self.mp.isfinite(x) or abs(x) > most or 0 < abs(x) < TINIEST:
+        if not self.mp.isfinite(x) or (not self.rough and (abs(x) > most or 0 < abs(x) < TINIEST)) or abs(x) > _LARGEST:
             raise Unreadable(f"{function} of a number too large or too small")
         value = getattr(self.mp, function)(x)
-        return self.mp.mpf(0) if abs(value) < self.mp.mpf(10) ** (20 - self.digits) else value
+        noise = abs(value) < self.mp.mpf(10) ** (20 - self.digits) * max(1, abs(x))
+        return self.mp.mpf(0) if noise else value
+
+    def modular_power(self, tree: Apply, point: dict[str, Value]) -> Fraction | None:
+        """`b^e mod m` of integers, without the power."""
+        power, modulus = tree.args
+        if not (isinstance(power, Apply) and power.name == "^"):
+            return None
+        found = [self.of(part, point) for part in (*power.args, modulus)]
+        if not all(isinstance(v, Fraction) and v.denominator == 1 and v >= 0 for v in found) or not found[2]:
+            return None
+        return Fraction(pow(*map(int, found)))
 
     def whole(self, x: Value, function: str) -> Value:
         """Floor and ceiling of a number that is not exactly an integer."""
@@ -288,7 +333,7 @@ def _factorial(n: Fraction) -> Fraction | None:
 
 
 def _binomial(n: Fraction, k: Fraction) -> Fraction | None:
-    whole = n.denominator == 1 and k.denominator == 1 and 0 <= k <= n
+    whole = n.denominator == 1 and k.denominator == 1 and k >= 0 and n >= 0
     return Fraction(math.comb(int(n), int(k))) if whole and n <= 10_000 else None
 
 
@@ -304,6 +349,11 @@ _EXACT: dict[str, Callable[..., Fraction | None]] = {
     "neg": lambda a: -a,
     "abs": abs,
     "fact": _factorial,
+    "fact2": lambda n: Fraction(math.prod(range(int(n), 0, -2))) if n.denominator == 1 and 0 <= n <= 2100 else None,
+    "mod": lambda a, b: a % b if b else None,
+    "conj": lambda a: a,
+    "Re": lambda a: a,
+    "Im": lambda a: Fraction(0),
     "binom": _binomial,
     "floor": lambda a: Fraction(math.floor(a)),
     "ceil": lambda a: Fraction(math.ceil(a)),
@@ -329,19 +379,23 @@ _NUMERIC: dict[str, Callable[..., Value]] = {
     "log": lambda s, a, b=None: s.smooth("log", a, math.inf) / (1 if b is None else s.mp.log(b)),
     "lg": lambda s, a: s.smooth("log10", a, math.inf),
     **{f: lambda s, a, f=f: s.smooth(f, a) for f in ("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "sinh", "cosh")},
+    "conj": lambda s, a: s.mp.conj(a),
+    "Re": lambda s, a: s.mp.re(a),
+    "Im": lambda s, a: s.mp.im(a),
+    "cis": lambda s, a: s.smooth("cos", a) + s.smooth("sin", a) * s.mp.mpc(0, 1),
     "tanh": lambda s, a: s.smooth("tanh", a, 20),
 }
 
 
 def digits_of(value: Value) -> str:
-    """A value as text: rationals exactly, others to 30 significant digits; equal values give equal texts."""
+    """A value as text: rationals exactly, others to 45 significant digits; equal values give equal texts."""
     if isinstance(value, Fraction):
         short = max(abs(value.numerator), value.denominator) < 1 << 64
         return str(value) if short else f"{value.numerator:#x}/{value.denominator:x}"  # decimals of long numbers take quadratic time
     mp = context(SURE)
     if mp.im(value):
         return f"{digits_of(mp.re(value))}+{digits_of(mp.im(value))}i"
-    return str(mp.nstr(mp.re(value), 30, min_fixed=1, max_fixed=0)) if mp.isfinite(value) else str(value)
+    return str(mp.nstr(mp.re(value), 45, min_fixed=1, max_fixed=0)) if mp.isfinite(value) else "inf" if value > 0 else "-inf"
 
 
 def sortable(value: Value) -> Any:
