@@ -3,6 +3,7 @@
 # make check    ruff, format, mypy, fast tests: under two minutes, offline once installed
 # make vllm     set up .vllm, the environment that serves models with vLLM (3.5 GB); VLLM=vllm==<VERSION> takes a build for GPUs
 # make test-vllm  the tests that serve the embedded model with it: minutes
+# make test-consumers  the verifier inside inspect_ai, verifiers and TRL, each with its own package
 # make bench    benchmarks, as ratios side by side
 # make trl      TRL into .trl, so that `make bench` trains with it too
 # TORCH_INDEX=<URL>  take torch from that index (for instance CPU builds, where the default one offers CUDA only)
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: install install-dev models demo test check vllm test-vllm bench trl clean
+.PHONY: install install-dev models demo test check vllm test-vllm test-consumers bench trl clean
 
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
@@ -38,13 +39,13 @@ demo: models
 
 test: install-dev
 	$(BIN)/promptcot models --fetch all
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m "not vllm"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m "not vllm and not consumers"
 
 check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -m "not slow and not vllm"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not vllm and not consumers"
 
 .vllm/installed: constraints-vllm.txt tools/install_vllm.py tools/install_torch.py
 	$(PYTHON) tools/install_vllm.py .vllm constraints-vllm.txt
@@ -62,8 +63,17 @@ bench: install-dev
 	$(BIN)/python -m benchmarks.concepts
 	$(BIN)/python -m benchmarks.estep
 
+.consumers/installed: constraints-consumers.txt pyproject.toml
+	$(PYTHON) -m venv .consumers
+	.consumers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints-consumers.txt -e . inspect_ai verifiers hypothesis pytest pytest-timeout
+	touch $@
+
+test-consumers: .consumers/installed trl
+	.consumers/bin/python -m pytest -m consumers tests/consumers/test_inspect_ai.py tests/consumers/test_verifiers.py
+	PYTHONPATH=.trl $(BIN)/python -m pytest -m consumers tests/consumers/test_trl.py
+
 trl: install-dev
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --upgrade --target .trl trl==1.16.0
 
 clean:
-	rm -rf $(VENV) .vllm .trl runs
+	rm -rf $(VENV) .vllm .trl .consumers runs
