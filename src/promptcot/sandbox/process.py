@@ -98,6 +98,32 @@ class Process:
         code, why, cpu_s, peak = said.decode().split()
         return Ending(int(code), "" if why == "-" else why, float(cpu_s), int(peak))
 
+    def communicate(self, data: bytes = b"", limit: int = 64 * MIB) -> tuple[bytes, bytes]:
+        """Send `data`, read stdout and stderr to their end, at most `limit` bytes of each; more ends the command."""
+        found: dict[str, bytes] = {}
+
+        def listen(name: str, pipe: IO[bytes]) -> None:
+            parts, size = [], 0
+            while part := pipe.read(1 << 16):
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    self.kill()
+            found[name] = b"".join(parts)[:limit]
+
+        pipes = {"stdout": self.stdout} | ({} if self.stderr is None else {"stderr": self.stderr})
+        threads = [threading.Thread(target=listen, args=pair, daemon=True) for pair in pipes.items()]
+        for thread in threads:
+            thread.start()
+        with contextlib.suppress(OSError):  # the command does not read its input
+            view = memoryview(data)
+            while view:
+                view = view[self.stdin.write(view) :]
+        _close(self.stdin)
+        for thread in threads:
+            thread.join()
+        return found.get("stdout", b""), found.get("stderr", b"")
+
     def close(self) -> None:
         """Kill, and close the pipes."""
         try:
