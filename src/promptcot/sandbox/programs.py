@@ -59,7 +59,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Ran:
-    """One run. `stderr` is its end only; `value` the encoded value of a function; seconds of CPU in sum and by the clock; bytes of memory."""
+    """One run. `stderr` is its end only; `value` the encoded value of a function; seconds of CPU in sum and by the clock; bytes."""
 
     status: Status
     code: int = 0
@@ -172,7 +172,8 @@ class Session:
             return Status.TIME_LIMIT
         if answer.value == _SYNTAX and answer.code:
             return Status.COMPILE_ERROR
-        if answer.code and _out_of_memory(answer, self.limits):
+        killed = answer.code == _KILLED and 2 * answer.peak > self.limits.memory  # by the kernel
+        if answer.code and (killed or out_of_memory(answer.stderr)):
             return Status.MEMORY_LIMIT
         if answer.code or (self.program.function and not answer.value):
             return Status.RUNTIME_ERROR
@@ -208,10 +209,10 @@ class _Answer:
         return cls(why, int(code), float(cpu_s), float(wall_s), int(peak), stdout, stderr, value)
 
 
-def _out_of_memory(answer: _Answer, limits: Limits) -> bool:
-    """A refused allocation, or the kernel's kill of a process that had taken much."""
-    last = answer.stderr.rstrip().rpartition(b"\n")[2]
-    return any(word in last for word in _REFUSED) or (answer.code == _KILLED and 2 * answer.peak > limits.memory)
+def out_of_memory(stderr: bytes) -> bool:
+    """Whether a program's last words are of a refused allocation."""
+    lines = stderr.rstrip().splitlines()[-2:]
+    return any(word in line for line in lines for word in _REFUSED)
 
 
 def _supervised(program: Program, text: bytes, limits: Limits, nested: bool) -> Process:
