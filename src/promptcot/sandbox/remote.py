@@ -1,8 +1,8 @@
 """Programs on a server elsewhere, by SandboxFusion's protocol: `POST /run_code`, one request a test.
 
 For programs that may attack the kernel, or machines without a sandbox. Expected outputs stay here; the verdicts come from the same
-comparison. Unlike the local sandbox a server says how long a program took by the clock only, so its CPU limit is not enforced: `cpu_s` of a run is
-the time by the clock, and only `wall_s` ends it.
+comparison. Unlike the local sandbox a server says how long a program took by the clock only, so the limit on CPU time is not enforced:
+`cpu_s` of a run is the time by the clock, and only `wall_s` ends it.
 
 Errors: `MissingHere` where the server cannot be reached or does not speak the protocol; a fault that it reports itself is `SANDBOX_ERROR`.
 """

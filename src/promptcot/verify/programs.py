@@ -163,7 +163,7 @@ def _expected(test: Test, program: Program) -> bytes:
 
 
 def _arguments(given: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Of a call: a list is the positional arguments, an object the named ones, a text one JSON value a line (then `output` is JSON, too)."""
+    """Of a call: a list is positional arguments, an object named ones, a text one JSON value a line (then `output` is JSON, too)."""
     if isinstance(given, str):
         return tuple(_parsed(line) for line in given.splitlines() if line.strip()), {}
     if isinstance(given, dict):
