@@ -113,7 +113,7 @@ def prefix() -> str:
 def stage(binary: Bubblewrap, inside: Inside) -> list[str]:
     """Host folders that must be bound elsewhere when the user of the sandbox cannot reach them."""
     own = [] if prefix() == "/usr" else [prefix()]
-    return [*own, *inside.readable, binary.folder]
+    return [*own, *map(os.path.realpath, inside.readable), binary.folder]
 
 
 def command(binary: Bubblewrap, inside: Inside, *, seccomp: int, files: Sequence[tuple[str, int]]) -> list[str]:
@@ -124,8 +124,8 @@ def command(binary: Bubblewrap, inside: Inside, *, seccomp: int, files: Sequence
         *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
         *_system(inside.tools),
         *_python(inside.readable),
-        *(word for path in inside.readable for word in ("--ro-bind", path, path)),
         *_writable(inside.limits),
+        *(word for path in inside.readable for word in ("--ro-bind", os.path.realpath(path), path)),
         *(word for path, fd in files for word in ("--perms", "0555", "--ro-bind-data", str(fd), path)),
         *("--remount-ro", "/", "--chdir", "/tmp", "--seccomp", str(seccomp)),
         *("--", interpreter(), "-I", "-S", "/sandbox/entry.py", _settings(inside)),

@@ -27,7 +27,8 @@ print([path for path in PATHS if readable(path)] or "held")
 _NETWORK = """
 import socket
 through = []
-for family, kind, address in ((2, 1, ("1.1.1.1", 53)), (2, 2, ("8.8.8.8", 53)), (1, 1, "/var/run/docker.sock"), (16, 3, None), (17, 3, None)):
+tried = ((2, 1, ("1.1.1.1", 53)), (2, 2, ("8.8.8.8", 53)), (1, 1, "/var/run/docker.sock"), (16, 3, None), (17, 3, None))
+for family, kind, address in tried:
     try:
         s = socket.socket(family, kind)
         s.settimeout(1)
@@ -55,8 +56,10 @@ print(through or "held")
 _KERNEL = """
 import ctypes, errno
 libc, through = ctypes.CDLL(None, use_errno=True), []
-calls = {"x86_64": dict(ptrace=101, bpf=321, keyctl=250, perf=298, userfaultfd=323, io_uring=425, mount=165, unshare=272, open_by_handle=304),
-         "aarch64": dict(ptrace=117, bpf=280, keyctl=219, perf=241, userfaultfd=282, io_uring=425, mount=40, unshare=97, open_by_handle=265)}
+calls = {
+    "x86_64": dict(ptrace=101, bpf=321, keyctl=250, perf=298, userfaultfd=323, io_uring=425, mount=165, unshare=272, by_handle=304),
+    "aarch64": dict(ptrace=117, bpf=280, keyctl=219, perf=241, userfaultfd=282, io_uring=425, mount=40, unshare=97, by_handle=265),
+}
 import os
 for name, number in calls[os.uname().machine].items():
     ctypes.set_errno(0)

@@ -149,8 +149,8 @@ def start(
     `stderr`: whether to pipe it (read it then); else it is thrown away.
     """
     command = (bubblewrap.interpreter(), *argv[1:]) if argv[0] in ("python", "python3") else tuple(argv)
-    resolved = tuple(str(Path(path).resolve()) for path in readable)
-    return launch(Inside(command, limits, tuple(files), resolved), stderr=subprocess.PIPE if stderr else subprocess.DEVNULL)
+    shown = tuple(os.path.abspath(path) for path in readable)
+    return launch(Inside(command, limits, tuple(files), shown), stderr=subprocess.PIPE if stderr else subprocess.DEVNULL)
 
 
 def launch(inside: Inside, *, stderr: int) -> Process:

@@ -71,9 +71,12 @@ class Ran:
     peak: int = 0
 
 
+_C_LIKE = r"""^\s*(#\s*include\s*[<"]|using\s+namespace\s+\w+\s*;|(int|signed|auto)\s+main\s*\()"""
+
+
 def guess(source: str) -> Language:
     """C++ where the text includes headers or defines `main` as C does; else Python."""
-    c_like = re.search(r"^\s*(#\s*include\b|using\s+namespace\s+\w+\s*;|(int|signed|auto)\s+main\s*\()", source, re.MULTILINE)
+    c_like = re.search(_C_LIKE, source, re.MULTILINE)
     return Language.CPP17 if c_like else Language.PYTHON
 
 
