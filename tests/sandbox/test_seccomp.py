@@ -21,7 +21,7 @@ def answer(program: bytes, number: int, *arguments: int, arch: int) -> int:
         if code == 0x20:
             (register,) = struct.unpack_from("<I", data, k)
         elif code == 0x06:
-            return k
+            return int(k)
         else:
             holds = {0x15: register == k, 0x35: register >= k, 0x45: bool(register & k)}[code]
             at += yes if holds else no
