@@ -19,14 +19,6 @@ SWAPS: dict[Any, Any] = {
     ast.LtE: ast.Gt,
     ast.Eq: ast.NotEq,
 }
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Lt: ast.GtE,
-    ast.Gt: ast.LtE,
-    ast.Eq: ast.NotEq,
-    ast.LtE: ast.Gt,
-    ast.Mult: ast.Add,
-}
 
 
 def problems() -> list[dict[str, str]]:
