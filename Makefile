@@ -61,6 +61,7 @@ bench: install-dev
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.concepts
 	$(BIN)/python -m benchmarks.estep
+	$(BIN)/python -m benchmarks.programs
 
 trl: install-dev
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --upgrade --target .trl trl==1.16.0

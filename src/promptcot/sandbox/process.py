@@ -34,6 +34,7 @@ from promptcot.sandbox.limits import MIB, Limits
 KEEPER = Path(__file__).with_name("keeper.py")
 ENTRY = Path(__file__).with_name("entry.py")
 _POLL_S = 0.02
+_SUPERVISED_POLL_S = 0.1  # its watchers look closer
 _OVERHEAD = 64 * MIB  # of bubblewrap, the interpreter and the supervisor, in the control group's bound
 _OWN_PROCESSES = 8
 
@@ -196,7 +197,7 @@ def _spec(binary: Bubblewrap, inside: Inside, argv: list[str], fds: list[int]) -
         "stage": bubblewrap.stage(binary, inside),
         "fds": fds,
         "parent": os.getpid(),
-        "every_s": _POLL_S,
+        "every_s": _SUPERVISED_POLL_S if inside.supervisor else _POLL_S,
         "memory": limits.memory + (_OVERHEAD if inside.supervisor else 0),
         "cpu_s": limits.cpu_s,
         "wall_s": limits.wall_s,

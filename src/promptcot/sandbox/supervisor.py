@@ -168,7 +168,7 @@ class Seen:
 
     def follow(self, began: float) -> str:
         """Feed and listen until the test's first process ends (``""``) or a limit is reached (its name)."""
-        poller, end, looked = select.poll(), os.pidfd_open(self.first), 0.0
+        poller, end, looked = select.poll(), os.pidfd_open(self.first), began
         for fd in (end, *self.open):
             poller.register(fd, select.POLLIN)
             os.set_blocking(fd, False)
