@@ -115,7 +115,7 @@ def test_a_killed_starter_leaves_nothing_behind(number):
         process = start(["python3", "-I", "-c", inside, "promptcot-test-mark"], Limits(cpu_s=None, wall_s=None))
         process.stdout.readline()
         if os.fork() == 0:  # a worker that inherits everything and stays
-            time.sleep(3)
+            time.sleep(1.5)
             os._exit(0)
         print("up", flush=True)
         time.sleep(100)
@@ -141,6 +141,17 @@ def test_without_bubblewrap_nothing_runs(monkeypatch, tmp_path):
         monkeypatch.undo()
         for cache in caches:
             cache.cache_clear()
+
+
+def test_where_user_namespaces_are_off_nothing_runs_and_a_remedy_is_named():
+    """Inside of a namespace in which no further ones may be made."""
+    text = "from promptcot.sandbox import Limits, start; start(['python3', '-c', 'print(1)'], Limits())"
+    wrapped = [bubblewrap.find().path, "--unshare-user", "--uid", "1000", "--disable-userns", "--dev-bind", "/", "/"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([*wrapped, sys.executable, "-c", text], capture_output=True, text=True, env=environment, check=False)
+    assert "MissingHere: no sandbox starts here" in done.stderr
+    assert "remedy: " in done.stderr
+    assert done.stdout == ""
 
 
 def test_an_old_bubblewrap_is_refused(monkeypatch, tmp_path):

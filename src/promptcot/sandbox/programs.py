@@ -171,6 +171,8 @@ class Session:
             return Status.SANDBOX_ERROR
         if answer.why in _LIMITS:
             return _LIMITS[answer.why]
+        if answer.peak > self.limits.memory:
+            return Status.MEMORY_LIMIT
         if self.limits.cpu_s is not None and answer.cpu_s > self.limits.cpu_s:
             return Status.TIME_LIMIT
         if answer.value == _SYNTAX and answer.code:
@@ -227,7 +229,8 @@ def _supervised(program: Program, text: bytes, limits: Limits, nested: bool) -> 
         ("/sandbox/strict.bpf", seccomp.assemble(bubblewrap.machine(), seccomp.Strength.STRICT)),
         ("/program/main" if binary else "/program/main.py", text),
     ]
-    command = (bubblewrap.interpreter(), "-I", "-S", "/sandbox/supervisor.py", kind, str(int(nested)))
+    # Isolated as by -I, but for the environment, which is ours: its PYTHONHASHSEED makes verdicts repeat.
+    command = (bubblewrap.interpreter(), "-s", "-P", "-S", "/sandbox/supervisor.py", kind, str(int(nested)))
     whole = replace(limits, cpu_s=None, wall_s=None)
     return launch(Inside(command, whole, tuple(files), supervisor=True), stderr=subprocess.DEVNULL)
 

@@ -1,6 +1,6 @@
 """Runs the tests of one program, one after the other, inside a sandbox; each in namespaces of its own.
 
-    python -I -S supervisor.py KIND NESTED
+    python -s -P -S supervisor.py KIND NESTED
 
 A request comes on standard input: eight bytes of length, a marshaled dictionary, then the test's input. The answer goes to standard output:
 a line `WHY STATUS CPU_S WALL_S PEAK LENGTHS`, then stdout, the end of stderr, and the returned value. There is no next request before the
@@ -148,6 +148,7 @@ def watch(requests: int, answers: int, length: int, strict: bytes) -> NoReturn:
         _, status, used = os.wait4(first, 0)
         wall = time.monotonic() - began
         seen.drain()
+        seen.peak = max(seen.peak, used.ru_maxrss * 1024)  # of its largest process; what grew between two looks shows here
         write(answers, seen.answer(why, status, max(seen.cpu_s, used.ru_utime + used.ru_stime), wall))
         os._exit(0)
     except BaseException:  # noqa: BLE001  a forked process must not go on as its parent
