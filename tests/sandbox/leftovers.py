@@ -26,23 +26,31 @@ class Traces:
         )
 
 
+MARK = f"promptcot-test-mark-{os.getpid()}".encode()
+"""In the command line of what the tests of this process start: others may run sandboxes beside it."""
+
+
 def sandboxed() -> list[str]:
-    """Processes of any sandbox that this process, or one that it started, has to answer for: keepers by their command line, and what has
-    entered namespaces of process ids below."""
+    """Processes with the mark, and keepers that are children of this process."""
     found = []
     for name in os.listdir("/proc"):
-        if name.isdigit():
+        if name.isdigit() and int(name) != os.getpid():
             try:
                 line = Path(f"/proc/{name}/cmdline").read_bytes()
+                parent = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1]
             except OSError:
                 continue
-            if b"/sandbox/keeper.py" in line or b"/sandbox/entry.py" in line or b"/sandbox/supervisor.py" in line or MARK in line:
+            if MARK in line or (b"/sandbox/keeper.py" in line and int(parent) == os.getpid()):
                 found.append(f"{name} {line[:200]!r}")
     return found
 
 
-MARK = b"promptcot-test-mark"
-"""In the command line of what tests start."""
+def back_to(before: Traces, seconds: float = 10) -> bool:
+    """Whether all is as it was, after a while: a killed keeper's control group goes with the next sandbox, be it another's."""
+    end = time.monotonic() + seconds
+    while Traces.now() != before and time.monotonic() < end:
+        time.sleep(0.05)
+    return Traces.now() == before
 
 
 def _foreign(path: Path) -> bool:

@@ -16,7 +16,7 @@ from promptcot import sandbox
 from promptcot.errors import MissingHere
 from promptcot.sandbox import Limits, bubblewrap, start
 from promptcot.sandbox.process import begin
-from tests.sandbox.leftovers import MARK, Traces, wait_until_gone
+from tests.sandbox.leftovers import MARK, Traces, back_to, wait_until_gone
 from tests.sandbox.others import ROOT
 
 LONG = Limits(cpu_s=None, wall_s=None, memory_mb=256)
@@ -103,7 +103,7 @@ def test_nothing_is_left_behind():
     before = Traces.now()
     for _ in range(3):
         once()
-    assert Traces.now() == before
+    assert back_to(before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -112,7 +112,7 @@ def test_a_killed_starter_leaves_nothing_behind(number):
         import os, sys, time
         from promptcot.sandbox import Limits, start
         inside = "import os, time\\nos.fork()\\nos.setsid() if os.getpid() > 2 else None\\nprint('up', flush=True)\\ntime.sleep(100)"
-        process = start(["python3", "-I", "-c", inside, "promptcot-test-mark"], Limits(cpu_s=None, wall_s=None))
+        process = start(["python3", "-I", "-c", inside, sys.argv[1]], Limits(cpu_s=None, wall_s=None))
         process.stdout.readline()
         if os.fork() == 0:  # a worker that inherits everything and stays
             time.sleep(1.5)
@@ -121,12 +121,24 @@ def test_a_killed_starter_leaves_nothing_behind(number):
         time.sleep(100)
     """)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    with subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, env=environment) as starter:
+    with subprocess.Popen([sys.executable, "-c", text, MARK.decode()], stdout=subprocess.PIPE, env=environment) as starter:
         assert starter.stdout is not None
         assert starter.stdout.readline() == b"up\n"
         starter.send_signal(number)
         starter.wait()
         assert not wait_until_gone()
+
+
+def test_a_killed_keeper_takes_its_sandbox_along_and_the_next_one_sweeps():
+    before = Traces.now()
+    with start(python("import os, time\nos.fork()\nprint('up', flush=True)\ntime.sleep(100)"), LONG) as process:
+        assert process.stdout.readline() == b"up\n"
+        process._keeper.kill()
+        assert process.wait().why == "lost"
+    assert not wait_until_gone()
+    with start(python("pass"), LONG) as process:
+        process.wait()
+    assert back_to(before)
 
 
 def test_without_bubblewrap_nothing_runs(monkeypatch, tmp_path):

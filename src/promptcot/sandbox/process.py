@@ -39,6 +39,9 @@ _OVERHEAD = 64 * MIB  # of bubblewrap, the interpreter and the supervisor, in th
 _OWN_PROCESSES = 8
 
 
+LOST = "lost"
+
+
 class SandboxFault(PromptcotError):
     """The sandbox itself failed: ours, never the program's."""
 
@@ -50,7 +53,7 @@ class Ending:
     code: int
     """Exit code; negative for a signal."""
     why: str
-    """Empty for the command's own end, else the limit that ended it (memory, cpu, wall) or "killed"."""
+    """Empty for the command's own end, else the limit that ended it (memory, cpu, wall), "killed", or "lost": the keeper was killed."""
     cpu_s: float
     """Seconds of CPU, of all its processes as far as seen."""
     peak: int
@@ -94,8 +97,8 @@ class Process:
             said += part
         self._keeper.wait()
         self._control.close()
-        if not said:
-            raise SandboxFault(f"the sandbox's keeper ended with code {self._keeper.returncode} and no word")
+        if not said.endswith(b"\n"):
+            return Ending(self._keeper.returncode, LOST, 0.0, 0)
         code, why, cpu_s, peak = said.decode().split()
         return Ending(int(code), "" if why == "-" else why, float(cpu_s), int(peak))
 

@@ -23,7 +23,7 @@ from promptcot.sandbox import bubblewrap, seccomp
 from promptcot.sandbox.bubblewrap import Inside
 from promptcot.sandbox.compiling import compile_cpp17
 from promptcot.sandbox.limits import MIB, Limits
-from promptcot.sandbox.process import Process, SandboxFault, launch
+from promptcot.sandbox.process import LOST, Process, SandboxFault, launch
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 VALUES = Path(__file__).with_name("values.py")
@@ -142,7 +142,7 @@ class Session:
         self.close()
         if ending.why == "memory":
             return Ran(Status.MEMORY_LIMIT, ending.code, cpu_s=ending.cpu_s, peak=ending.peak)
-        status = Status.SANDBOX_ERROR if Session.nested else Status.RUNTIME_ERROR
+        status = Status.SANDBOX_ERROR if Session.nested or ending.why == LOST else Status.RUNTIME_ERROR
         return Ran(status, ending.code, stderr=what.encode())
 
     def _request(self, given: bytes) -> dict[str, object]:
