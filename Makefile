@@ -62,6 +62,7 @@ bench: install-dev
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.concepts
 	$(BIN)/python -m benchmarks.estep
+	$(BIN)/python -m benchmarks.programs
 
 .consumers/installed: constraints-consumers.txt pyproject.toml
 	$(PYTHON) -m venv .consumers

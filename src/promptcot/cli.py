@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptcot import __version__
+from promptcot import __version__, cli_verify
 from promptcot.errors import PromptcotError
 
 if TYPE_CHECKING:
@@ -358,6 +358,9 @@ def doctor(as_json: JsonOption = False) -> None:
                 print(f"      for {check.needed_for}: {check.remedy}")
     if not all(check.ok for check in found if check.required):
         raise typer.Exit(5)
+
+
+cli_verify.register(app)
 
 
 def _json(value: Any) -> None:

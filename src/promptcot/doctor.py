@@ -32,7 +32,7 @@ class Check:
 
 def checks() -> list[Check]:
     """All findings, cheapest first; nothing is downloaded."""
-    return [_python(), *map(_package, _PACKAGES), _vllm(), _accelerator(), *_models(), _disk(), _browser()]
+    return [_python(), *map(_package, _PACKAGES), _vllm(), _sandbox(), _accelerator(), *_models(), _disk(), _browser()]
 
 
 _PACKAGES = (
@@ -74,6 +74,23 @@ def _vllm() -> Check:
     except MissingHere as error:
         return Check("vllm", False, f"absent: {error.what}", use, error.remedy, required=False)
     return Check("vllm", True, f"{there.version} on {there.device}, {there.python}", use, required=False)
+
+
+def _sandbox() -> Check:
+    """Small hostile programs really run: a sandbox that starts is not yet one that holds."""
+    from promptcot.sandbox import available
+    from promptcot.sandbox.probes import probe
+
+    use = "running programs"
+    try:
+        kind, held = available().kind, probe()
+    except MissingHere as error:
+        return Check("sandbox", False, error.what, use, error.remedy, required=False)
+    broken = [name for name, good in held.items() if not good]
+    if broken:
+        remedy = "run no program here that you do not trust: promptcot run-program --runner URL"
+        return Check("sandbox", False, f"{kind}; NOT held: {', '.join(broken)}", use, remedy, required=False)
+    return Check("sandbox", True, f"{kind}; held: {', '.join(held)}", use, required=False)
 
 
 def _accelerator() -> Check:

@@ -34,8 +34,12 @@ from promptcot.sandbox.limits import MIB, Limits
 KEEPER = Path(__file__).with_name("keeper.py")
 ENTRY = Path(__file__).with_name("entry.py")
 _POLL_S = 0.02
+_SUPERVISED_POLL_S = 0.1  # its watchers look closer
 _OVERHEAD = 64 * MIB  # of bubblewrap, the interpreter and the supervisor, in the control group's bound
 _OWN_PROCESSES = 8
+
+
+LOST = "lost"
 
 
 class SandboxFault(PromptcotError):
@@ -49,7 +53,7 @@ class Ending:
     code: int
     """Exit code; negative for a signal."""
     why: str
-    """Empty for the command's own end, else the limit that ended it (memory, cpu, wall) or "killed"."""
+    """Empty for the command's own end, else the limit that ended it (memory, cpu, wall), "killed", or "lost": the keeper was killed."""
     cpu_s: float
     """Seconds of CPU, of all its processes as far as seen."""
     peak: int
@@ -93,10 +97,36 @@ class Process:
             said += part
         self._keeper.wait()
         self._control.close()
-        if not said:
-            raise SandboxFault(f"the sandbox's keeper ended with code {self._keeper.returncode} and no word")
+        if not said.endswith(b"\n"):
+            return Ending(self._keeper.returncode, LOST, 0.0, 0)
         code, why, cpu_s, peak = said.decode().split()
         return Ending(int(code), "" if why == "-" else why, float(cpu_s), int(peak))
+
+    def communicate(self, data: bytes = b"", limit: int = 64 * MIB) -> tuple[bytes, bytes]:
+        """Send `data`, read stdout and stderr to their end, at most `limit` bytes of each; more ends the command."""
+        found: dict[str, bytes] = {}
+
+        def listen(name: str, pipe: IO[bytes]) -> None:
+            parts, size = [], 0
+            while part := pipe.read(1 << 16):
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    self.kill()
+            found[name] = b"".join(parts)[:limit]
+
+        pipes = {"stdout": self.stdout} | ({} if self.stderr is None else {"stderr": self.stderr})
+        threads = [threading.Thread(target=listen, args=pair, daemon=True) for pair in pipes.items()]
+        for thread in threads:
+            thread.start()
+        with contextlib.suppress(OSError):  # the command does not read its input
+            view = memoryview(data)
+            while view:
+                view = view[self.stdin.write(view) :]
+        _close(self.stdin)
+        for thread in threads:
+            thread.join()
+        return found.get("stdout", b""), found.get("stderr", b"")
 
     def close(self) -> None:
         """Kill, and close the pipes."""
@@ -123,8 +153,8 @@ def start(
     `stderr`: whether to pipe it (read it then); else it is thrown away.
     """
     command = (bubblewrap.interpreter(), *argv[1:]) if argv[0] in ("python", "python3") else tuple(argv)
-    resolved = tuple(str(Path(path).resolve()) for path in readable)
-    return launch(Inside(command, limits, tuple(files), resolved), stderr=subprocess.PIPE if stderr else subprocess.DEVNULL)
+    shown = tuple(os.path.abspath(path) for path in readable)
+    return launch(Inside(command, limits, tuple(files), shown), stderr=subprocess.PIPE if stderr else subprocess.DEVNULL)
 
 
 def launch(inside: Inside, *, stderr: int) -> Process:
@@ -170,7 +200,7 @@ def _spec(binary: Bubblewrap, inside: Inside, argv: list[str], fds: list[int]) -
         "stage": bubblewrap.stage(binary, inside),
         "fds": fds,
         "parent": os.getpid(),
-        "every_s": _POLL_S,
+        "every_s": _SUPERVISED_POLL_S if inside.supervisor else _POLL_S,
         "memory": limits.memory + (_OVERHEAD if inside.supervisor else 0),
         "cpu_s": limits.cpu_s,
         "wall_s": limits.wall_s,

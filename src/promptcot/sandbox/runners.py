@@ -1,0 +1,44 @@
+"""Who runs programs: the sandbox of this machine, or a server elsewhere. What comes back is the same, and judged by the same comparison."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from promptcot.sandbox import available
+from promptcot.sandbox.limits import Limits
+from promptcot.sandbox.programs import Program, Ran, Session
+
+
+class Prepared(Protocol):
+    """A program that is ready to run."""
+
+    def run(self, given: bytes) -> Ran:
+        """One input."""
+
+
+class Runner(Protocol):
+    """Runs programs."""
+
+    @property
+    def kind(self) -> str:
+        """What it is, as people read it."""
+
+    def session(self, program: Program, limits: Limits) -> AbstractContextManager[Prepared]:
+        """Prepare a program for its inputs; what it holds ends with the context."""
+
+
+class Local:
+    """The sandbox of this machine. Raises `MissingHere` at once where there is none."""
+
+    def __init__(self) -> None:
+        self._available = available()
+
+    @property
+    def kind(self) -> str:
+        """Which isolation, and how many tests share a sandbox."""
+        return self._available.kind + ("" if Session.nested else ", one sandbox a test")
+
+    def session(self, program: Program, limits: Limits) -> Session:
+        """A program in its sandbox."""
+        return Session(program, limits)
