@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from promptcot.contamination import NgramIndex
 from promptcot.errors import UsageError
 from promptcot.executors import Watch
 from promptcot.inspection import Found, rows_of
+from promptcot.lines import read_lines, write_lines
 from promptcot.planning import Plan
 from promptcot.planning.machines import planned_machine
 from promptcot.planning.probe import probe as run_probe
@@ -25,6 +26,10 @@ from promptcot.running import limited, open_recipe, run_recipe
 from promptcot.screening import Screened
 from promptcot.seeds import read_problems
 from promptcot.store import Run
+from promptcot.verify.algebra import where_possible
+from promptcot.verify.answers import Policy, Verifier
+from promptcot.verify.rows import compared, voted
+from promptcot.verify.votes import Rule
 
 
 @dataclass(frozen=True)
@@ -129,3 +134,23 @@ def screen(file: str | Path, *, settings: Screen | None = None, seeds: str | Pat
     index = NgramIndex.of(settings.against, settings.ngram) if settings.against else None
     done = screening.screen(given.rows, humans, settings, index)
     return Screened(done.kept, [*given.dropped, *done.dropped])
+
+
+def verify_answers(rows: Iterable[Mapping[str, Any]], *, policy: Policy | None = None) -> Iterator[dict[str, Any]]:
+    """Verdicts on rows `{id, a, b}` (a reference, b prediction), in order: `equal`, `different`, `unknown`."""
+    with where_possible(lambda text: None) as algebra:
+        yield from compared(rows, Verifier(policy or Policy(), algebra))
+
+
+def label(
+    source: str | Path, target: str | Path, *, overrides: Sequence[str] = (), say: Callable[[str], None] = lambda text: None
+) -> list[dict[str, Any]]:
+    """Vote over the samples of a JSONL file (rows `{id, samples}`) and write the votes, each with its whole table."""
+    bare = {"schema": 1, "name": "label", "inputs": {}, "label": {}}
+    settings = validate(overridden(bare, overrides), "--set").label
+    assert settings is not None
+    given = list(read_lines(Path(source), {"id": (str, int), "samples": list}))
+    with where_possible(say) as algebra:
+        found = list(voted(given, Rule(settings.agree, settings.margin), Verifier(algebra=algebra)))
+    write_lines(Path(target), found)
+    return found

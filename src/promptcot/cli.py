@@ -175,6 +175,39 @@ def _screen_file(source: Path, target: Path, against: list[str], seeds: Path | N
 
 
 @app.command()
+def label(
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE|DIR]")] = None,
+    source: Annotated[Path | None, typer.Option("--in", help="Vote over the samples of a JSONL file: rows {id, samples}.")] = None,
+    target: Annotated[Path | None, typer.Option("--out", help="Where votes go, those without an answer too.")] = None,
+    folder: RunOption = None,
+    rows: RowsOption = None,
+    overrides: SetOption = None,
+    keep: KeepOption = None,
+    redo: RedoOption = None,
+    data: DataOption = None,
+) -> None:
+    """Answers by vote: of a run (`run --only label`) or over samples in a file (--in, --out; `--set label.agree=6`)."""
+    from promptcot.errors import UsageError
+
+    if recipe is not None and source is None and target is None:
+        _run(recipe, folder, "label", None, rows, overrides, keep, redo, data)
+    elif recipe is None and source is not None and target is not None:
+        _look_in(data)
+        _label_file(source, target, overrides or [])
+    else:
+        raise UsageError("give a recipe or run folder, or both --in and --out", where="label")
+
+
+def _label_file(source: Path, target: Path, overrides: list[str]) -> None:
+    from promptcot import api
+
+    found = api.label(source, target, overrides=overrides, say=say)
+    counts = Counter(row["status"] for row in found)
+    say(", ".join(f"{status} {count}" for status, count in sorted(counts.items())))
+    print(target)
+
+
+@app.command()
 def preview(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE")],
     n: Annotated[int, typer.Option("-n", min=1, help="Rows per role.")] = 8,

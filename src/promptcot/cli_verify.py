@@ -1,8 +1,11 @@
-"""Verbs that verify: programs against tests."""
+"""Verbs that verify: answers against answers, samples against one another, programs against tests."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +21,86 @@ SCHEMA = 1
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
+    app.command("verify-answers")(verify_answers)
+    app.command("calibrate-votes")(calibrate_votes)
     app.command("run-program")(run_program)
+
+
+FallbackOption = Annotated[str, typer.Option(help="Without a box: none, marked (`Final answer: ...`) or last_number.")]
+IntegersOption = Annotated[bool, typer.Option("--integers", help="Contest mode: nothing but an integer is an answer.")]
+PercentOption = Annotated[str, typer.Option(help="Whether 50% is 50 (unit) or 0.5 (fraction).")]
+
+
+def verify_answers(
+    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="Rows {id, a, b}: a reference, b prediction.")],
+    target: Annotated[Path | None, typer.Option("--out", help="Where verdicts go; default: stdout.")] = None,
+    fallback: FallbackOption = "marked",
+    percent: PercentOption = "unit",
+    integers: IntegersOption = False,
+) -> None:
+    """Are two answers the same? Rows {id, verdict}, in order: equal, different or unknown."""
+    from promptcot.lines import read_lines, write_lines
+    from promptcot.verify.algebra import where_possible
+    from promptcot.verify.answers import Verifier
+    from promptcot.verify.rows import compared
+
+    policy = _policy(fallback, percent, integers)
+    rows = list(read_lines(source, {"id": (str, int), "a": (str, int, float), "b": (str, int, float)}))
+    with where_possible(_say) as algebra:
+        found = list(compared(rows, Verifier(policy, algebra), threads=os.cpu_count() or 1))
+    if target is not None:
+        write_lines(target, found)
+    else:
+        print("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found), end="")
+    counts = Counter(row["verdict"] for row in found)
+    _say(", ".join(f"{verdict} {counts[verdict]}" for verdict in ("equal", "different", "unknown")))
+
+
+def calibrate_votes(
+    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="Rows {id, answer, samples}: problems with known answers.")],
+    precision: Annotated[float, typer.Option(min=0.5, max=1.0, help="The wanted share of right labels (its lower 95% bound).")] = 0.9,
+    fallback: FallbackOption = "marked",
+    percent: PercentOption = "unit",
+    integers: IntegersOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+) -> None:
+    """How many draws must agree for a voted label to be right often enough, and what share of problems then has one. Exit code 4 where no
+    agreement is enough."""
+    from promptcot.lines import read_lines
+    from promptcot.verify.algebra import where_possible
+    from promptcot.verify.answers import Verifier
+    from promptcot.verify.calibration import calibrate
+    from promptcot.verify.rows import judged
+
+    rows = list(read_lines(source, {"id": (str, int), "answer": (str, int, float), "samples": list}))
+    if len(rows) < 2:
+        raise UsageError("a threshold is chosen on one half of the problems and judged on the other: give two at least", where=str(source))
+    with where_possible(_say) as algebra:
+        found = calibrate(judged(rows, Verifier(_policy(fallback, percent, integers), algebra)), precision)
+    if as_json:
+        intervals = {name: [e.value, e.low, e.high, e.n] for name, e in (("precision", found.precision), ("coverage", found.coverage))}
+        print(json.dumps({"schema": SCHEMA, "agree": found.agree, "reached": found.reached, **intervals}))
+    else:
+        print(f"agree: {found.agree}\nprecision: {found.precision}\ncoverage: {found.coverage}")
+    if not found.reached:
+        _say(f"no agreement has a precision of {precision:g} (lower bound) on the half that chooses; printed is the best one")
+        raise typer.Exit(4)
+
+
+def _policy(fallback: str, percent: str, integers: bool) -> Any:
+    from promptcot.verify.answers import Policy
+    from promptcot.verify.extraction import Fallback
+    from promptcot.verify.reading import Reading
+
+    if fallback not in set(Fallback):
+        raise UsageError(f"unknown fallback `{fallback}`", where="--fallback", remedy=", ".join(Fallback))
+    if percent not in ("unit", "fraction"):
+        raise UsageError(f"unknown reading of percent `{percent}`", where="--percent", remedy="unit or fraction")
+    return Policy(Fallback(fallback), Reading(percent="unit" if percent == "unit" else "fraction", integers=integers))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def run_program(

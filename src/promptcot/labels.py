@@ -9,7 +9,7 @@ vote is kept as the label's evidence, and in a dropped row's content.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from promptcot.durable import canonical
@@ -23,6 +23,7 @@ from promptcot.roles import Role
 from promptcot.store import StepSpec
 from promptcot.templates_solving import solving_prompt
 from promptcot.verify.answers import Verifier
+from promptcot.verify.rows import as_row
 from promptcot.verify.votes import Poll, Rule, Vote, VoteStatus
 
 SCHEMA = 1
@@ -105,7 +106,7 @@ def _poll(attempts: Sequence[Attempt], verifier: Verifier, rule: Rule, planned: 
 
 def label_of(problem: Problem, vote: Vote, voter: Role) -> Label | Dropped:
     """What a vote makes of a problem."""
-    evidence = canonical({**table_of(vote), "voter": voter.fingerprint})
+    evidence = canonical({**as_row(vote), "voter": voter.fingerprint})
     if vote.answer is None:
         size, second = vote.sizes
         detail = f"{size} of {vote.draws} draws agree, {second} on the next answer, {len(vote.silent)} give none"
@@ -123,13 +124,3 @@ def label_of(problem: Problem, vote: Vote, voter: Role) -> Label | Dropped:
         status=vote.status,
         **facts,
     )
-
-
-def table_of(vote: Vote) -> Mapping[str, object]:
-    """The vote as JSON: answers with their draws, and the draws without one."""
-    return {
-        "status": vote.status,
-        "draws": vote.draws,
-        "clusters": [{"answer": c.answer, "draws": list(c.draws)} for c in vote.clusters],
-        "silent": list(vote.silent),
-    }
