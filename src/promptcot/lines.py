@@ -15,8 +15,9 @@ Keys = Mapping[str, type | tuple[type, ...]]
 
 
 def read_lines(path: Path, keys: Keys) -> Iterator[Row]:
-    """The rows of a file, blank lines left out. Raises `UsageError` for one that is no object, or lacks a key, or has it of another type: a list is one
-    of texts."""
+    """The rows of a file, blank lines left out. `keys`: what a row must have, and of which type; a list is one of texts.
+
+    Raises `UsageError` naming file, line and key."""
     try:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):

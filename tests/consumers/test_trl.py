@@ -13,7 +13,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from promptcot.rewards.trl import answer_reward
 
-pytestmark = pytest.mark.consumers
+pytestmark = [pytest.mark.consumers, pytest.mark.filterwarnings("ignore")]  # their warnings are not ours
 
 WORDS = ["<pad>", "<eos>", "\\boxed{2}", "\\boxed{3}", "what", "is"]
 

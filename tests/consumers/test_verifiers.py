@@ -11,7 +11,7 @@ import verifiers.v1 as vf
 
 from promptcot.rewards.verifiers import AnswerConfig, AnswerTask, AnswerTaskset
 
-pytestmark = pytest.mark.consumers
+pytestmark = [pytest.mark.consumers, pytest.mark.filterwarnings("ignore")]  # their warnings are not ours
 
 
 def tasks(folder) -> list[AnswerTask]:

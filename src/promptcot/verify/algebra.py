@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -108,6 +109,7 @@ class OptionalAlgebra:
 
     def __init__(self) -> None:
         self._pool: SandboxedAlgebra | None = SandboxedAlgebra()
+        weakref.finalize(self, self._pool.close)  # at the latest when Python ends
 
     def equal(self, a: str, b: str) -> Equality:
         """As `SandboxedAlgebra.equal`, but it raises nothing."""
