@@ -63,6 +63,7 @@ bench: install-dev
 	$(BIN)/python -m benchmarks.concepts
 	$(BIN)/python -m benchmarks.estep
 	$(BIN)/python -m benchmarks.programs
+	$(BIN)/python -m benchmarks.verify
 
 .consumers/installed: constraints-consumers.txt pyproject.toml
 	$(PYTHON) -m venv .consumers
