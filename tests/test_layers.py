@@ -15,12 +15,12 @@ ROOT = Path(promptcot.__file__).parent
 
 FLOORS: tuple[str, ...] = (
     "errors outcomes records usage durable words intervals outside lines",
-    "templates templates_annotation templates_solving recipe recipes tables",
+    "templates templates_annotation templates_solving templates_tests recipe recipes tables",
     "store models starter engines sandbox",
     "verify executors metering budgets changes segments training duplicates contamination concepts concept_use leak wellposed triples",
     "roles seeds progress rewards",
-    "fitting",
-    "annotate cold_start estep mstep synthesis screening labels gates heldout health bounds handover",
+    "fitting labeling",
+    "annotate cold_start estep mstep synthesis screening labels code_labels gates heldout health bounds handover",
     "em",
     "report summary",
     "pipeline",
@@ -30,7 +30,7 @@ FLOORS: tuple[str, ...] = (
 )
 """From the ground up; a name is a module or package of `promptcot`. Modules of one floor may use each other, without a cycle."""
 
-STAGES = frozenset(["annotate", "cold_start", "estep", "mstep", "synthesis", "screening", "labels", "gates"])
+STAGES = frozenset(["annotate", "cold_start", "estep", "mstep", "synthesis", "screening", "labels", "code_labels", "gates"])
 
 FENCES = {
     "torch": {"engines", "training"},

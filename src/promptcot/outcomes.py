@@ -45,6 +45,12 @@ class Drop(StrEnum):
     NO_ANSWER = "no_answer"  # no draw gave an answer that could be read
     TOO_FEW = "too_few"  # fewer draws agree than asked for
     TOO_CLOSE = "too_close"  # the next answer comes too near
+    NO_SOLUTIONS = "no_solutions"  # too few solutions run, finish and repeat themselves to vote on tests
+    FEW_TESTS = "few_tests"  # too few inputs on which a clear majority of the solutions agrees
+    LOW_AGREEMENT = "low_agreement"  # the majorities behind the tests are too small
+    UNSTEADY = "unsteady"  # no solution passes the whole suite when it is run again
+    CONTROL_PASSES = "control_passes"  # an empty program, or one that always prints the same, passes the tests
+    WEAK_TESTS = "weak_tests"  # too many wrong variants of a right program pass the tests
 
 
 def unfinished(finish: str) -> Drop | None:

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from functools import cached_property, partial
 from typing import Any
 
-from promptcot import annotate, em, gates, handover, labels, models, screening, seeds, synthesis
+from promptcot import annotate, code_labels, em, gates, handover, labeling, labels, models, screening, seeds, synthesis
 from promptcot.cold_start import cold_start
 from promptcot.concept_use import ConceptUse, WordingEmbedder
 from promptcot.contamination import NgramIndex
@@ -290,21 +290,32 @@ class Session:
 
     @cached_property
     def labels(self) -> Table[Label]:
-        """Labels of the kept problems: voted here, or given."""
+        """Labels of the kept problems: answers by vote and suites of tests, made here; or given."""
         r = self.recipe
         if not r.inputs.labels:
-            return self._voted()
+            return self._labeled()
         reading = seeds.read_labels(r.inputs.labels, domain=r.domain, seed=r.seed)
         return self._given("labels", Label, reading, [i.model_dump() for i in r.inputs.labels])
 
-    def _voted(self) -> Table[Label]:
+    def _labeled(self) -> Table[Label]:
         settings = self.recipe.label
         if settings is None:
             raise UsageError("the recipe has no `label`", where="label", remedy="add `label:` or `inputs.labels`")
         kept = self.screened if self.recipe.screen is not None else self.problems
+        problems = labeling.chosen(kept.rows, settings)
+        coded = [p for p in problems if p.domain == "code"]
+        voted = [p for p in problems if p.domain != "code"]
         voter = resolve(self.recipe, settings.voter)
+        ways: dict[str, labeling.Way] = {}
+        if coded:  # first: whether programs can run here is known before any model is asked
+            writer = resolve(self.recipe, settings.code.writer or settings.voter)
+            ways["code"] = code_labels.by_tests(self.place, coded, kept.digest, voter, writer, settings, seed=self.recipe.seed)
         with where_possible(self.say) as helper:
-            return labels.voted(self.place, kept.rows, kept.digest, voter, settings, Verifier(algebra=helper), seed=self.recipe.seed)
+            if voted or not coded:
+                ways["math"] = labels.by_vote(
+                    self.place, voted, kept.digest, voter, settings, Verifier(algebra=helper), seed=self.recipe.seed
+                )
+            return labeling.decided(self.place, problems, kept.digest, ways)
 
     @cached_property
     def attempts(self) -> Table[Attempt]:

@@ -266,6 +266,21 @@ class Dropped(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenTests(Record):
+    """What a writer gave in one reply for a problem's tests. `problem` is the problem's id, and the only parent.
+
+    `kind` is an `InputKind`. `tests` is JSON (`[{"input", "output"}]`, output null where none was named) and empty for a generator, whose
+    program is in `program`; `malformed` counts entries of the reply that are no test."""
+
+    problem: str
+    draw: int
+    kind: str
+    tests: str = ""
+    program: str = ""
+    malformed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Label(Record):
     """What a correct solution of a problem must reach. `problem` is the problem's id, and the label's only parent.
 

@@ -8,14 +8,31 @@ from promptcot.recipe.inputs import Input, Inputs
 from promptcot.recipe.limits import Budget, Gates, Limits, Planned, StageLimits
 from promptcot.recipe.models import EngineSpec, ModelSpec
 from promptcot.recipe.section import Fit, Sample, Strict
-from promptcot.recipe.stages import Annotate, Annotator, Bound, ColdStart, Em, Label, Merge, Reject, Rule, Screen, Synthesize, Training
+from promptcot.recipe.stages import (
+    Annotate,
+    Annotator,
+    Bars,
+    Bound,
+    Code,
+    ColdStart,
+    Em,
+    Label,
+    Merge,
+    Reject,
+    Rule,
+    Screen,
+    Synthesize,
+    Training,
+)
 from promptcot.recipe.whole import Recipe
 
 __all__ = [
     "Annotate",
     "Annotator",
+    "Bars",
     "Bound",
     "Budget",
+    "Code",
     "ColdStart",
     "Em",
     "EngineSpec",

@@ -163,15 +163,65 @@ class Screen(Strict):
     """Largest share of the problem's 8-grams in its own rationale."""
 
 
+class Bars(Strict):
+    """What a suite of tests must reach; a problem whose suite does not is dropped with the reason."""
+
+    tests: int = Field(4, gt=0)
+    """Least number of tests on which the solutions agree."""
+    agreement: float = Field(0.75, ge=0, le=1)
+    """Least mean share of the solutions behind the output of a test."""
+    kills: float = Field(0.6, ge=0, le=1)
+    """Least share of wrong variants of a right solution that the tests tell apart; 1 cannot be asked, since some are equivalent to it."""
+    mutants: int = Field(20, gt=0)
+    """At most so many variants."""
+
+
+class Code(Strict):
+    """For programming problems: a suite of tests whose outputs most solutions of the voter agree on. It needs a sandbox, or a `runner`."""
+
+    writer: str | None = None
+    """The role of `models` that writes tests; none: the voter."""
+    tests: int = Field(12, ge=0)
+    """Inputs to ask for, spread over the paper's four kinds: edge cases, complex, error-prone, critical path."""
+    generators: int = Field(1, ge=0)
+    """Programs to ask for that print inputs, for large ones."""
+    seeds: int = Field(4, gt=0)
+    """Inputs that each generator prints."""
+    sample: Sample = Sample(temperature=0.6, max_tokens=2048)
+    """How the writer samples."""
+    chat: bool = True
+    """Use the writer's chat template."""
+    share: float = Field(0.6, gt=0.5, le=1)
+    """Least share of the solutions that must print the same for a test to be kept."""
+    least: int = Field(3, ge=2)
+    """Least number of them."""
+    distinct: int = Field(2, gt=0)
+    """Least number of different programs among them: the same program drawn again is no further witness."""
+    bars: Bars = Bars()
+    """What the suite must reach."""
+    cpu_s: float = Field(2.0, gt=0)
+    """Seconds of CPU for a program on an input."""
+    memory_mb: int = Field(512, ge=16)
+    """MiB of memory for a program on an input."""
+    runner: str | None = None
+    """Address of a server that runs programs (SandboxFusion) instead of this machine."""
+
+    @model_validator(mode="after")
+    def _has_inputs(self) -> Code:
+        if not self.tests and not self.generators:
+            raise ValueError("neither `tests` nor `generators`: there would be no input")
+        return self
+
+
 class Label(Strict):
-    """An answer for every problem on which the voter agrees with itself; the others are dropped."""
+    """An answer for every math problem, and tests for every programming problem, that the voter's draws agree on; others are dropped."""
 
     voter: str = "solver"
     """The role of `models` that draws solutions."""
     votes: int = Field(8, gt=0)
-    """Draws a problem. No more are made once the outcome cannot change."""
+    """Draws a problem. For math no more are made once the outcome cannot change."""
     agree: int = Field(5, gt=0)
-    """Least number of draws with the same answer; `promptcot calibrate-votes` finds it for a wanted precision."""
+    """For math, least number of draws with the same answer; `promptcot calibrate-votes` finds it for a wanted precision."""
     margin: int = Field(1, ge=1)
     """By how many draws the answer must be ahead of the next one."""
     sample: Sample = Sample(temperature=1.0, max_tokens=2048)
@@ -180,6 +230,8 @@ class Label(Strict):
     """Use the model's chat template."""
     rows: int | None = Field(None, gt=0)
     """At most so many problems, the first ones by id."""
+    code: Code = Code()
+    """How programming problems are labeled."""
 
     @model_validator(mode="after")
     def _can_agree(self) -> Label:

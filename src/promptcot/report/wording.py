@@ -35,6 +35,15 @@ REASONS: dict[str, str] = {
     Drop.NO_TASK: "neither asks a question nor states a task",
     Drop.PROOF: "asks for a proof, which no answer check can verify",
     Drop.OFF_CONCEPT: "uses none of its concepts",
+    Drop.NO_ANSWER: "no draw gave an answer that could be read",
+    Drop.TOO_FEW: "fewer draws agree than asked for",
+    Drop.TOO_CLOSE: "the next answer comes too near",
+    Drop.NO_SOLUTIONS: "too few solutions run, finish and repeat themselves to vote on tests",
+    Drop.FEW_TESTS: "too few inputs on which a clear majority of the solutions agrees",
+    Drop.LOW_AGREEMENT: "the majorities behind its tests are too small",
+    Drop.UNSTEADY: "no solution passes all of its tests when run again",
+    Drop.CONTROL_PASSES: "a program that prints nothing, or always the same, passes its tests",
+    Drop.WEAK_TESTS: "too many wrong variants of a right program pass its tests",
 }
 """What each drop reason means, in a few words."""
 
