@@ -214,3 +214,14 @@ def test_nothing_is_guessed(reply, reason):
     found = parse_tests(reply)
     assert isinstance(found, Unusable)
     assert found.reason is reason
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_finished_run_is_read_where_there_is_no_sandbox(tmp_path, monkeypatch):
+    def absent() -> None:
+        raise MissingHere("no sandbox here")
+
+    path = mixed(tmp_path)
+    made = promptcot.run(path, folder=tmp_path / "run")["label"].to_pylist()
+    monkeypatch.setattr("promptcot.sandbox.runners.available", absent)
+    assert promptcot.run(path, folder=tmp_path / "run")["label"].to_pylist() == made
