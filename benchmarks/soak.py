@@ -46,7 +46,7 @@ HOSTILE = (
     ("while True: print('x' * 4096)", "output_limit"),
     ("import os\nwhile True:\n try: os.fork()\n except OSError: pass", "time_limit"),
     ("import os, time\nif os.fork() == 0:\n os.setsid()\n time.sleep(60)\nprint(0)", "wrong_answer"),
-    ("import os, signal\nos.kill(-1, 9)\nos.kill(1, 9)\nprint(0)", "wrong_answer"),
+    ("import os\nfor pid in (-1, 1):\n try: os.kill(pid, 9)\n except OSError: pass\nprint(0)", "wrong_answer"),
     ("open('/tmp/x', 'wb').write(b'x' * (64 << 20))", "runtime_error"),
     ("print(open('/etc/passwd').read())", "runtime_error"),
     ("import os\nos.closerange(0, 99)\nos.abort()", "runtime_error"),
