@@ -90,7 +90,7 @@ def calibrate_votes(
 def _policy(fallback: str, percent: str, integers: bool) -> Any:
     from promptcot.verify.answers import Policy
     from promptcot.verify.extraction import Fallback
-    from promptcot.verify.reading import Reading
+    from promptcot.verify.forms import Reading
 
     if fallback not in set(Fallback):
         raise UsageError(f"unknown fallback `{fallback}`", where="--fallback", remedy=", ".join(Fallback))

@@ -15,7 +15,8 @@ from promptcot.outcomes import Equality
 from promptcot.verify.algebra import SandboxedAlgebra
 from promptcot.verify.answers import Verifier
 from promptcot.verify.extraction import answer_text
-from promptcot.verify.reading import Answer, read
+from promptcot.verify.forms import Answer
+from promptcot.verify.reading import read
 
 HERE = Path(__file__).parent
 PAIRS: list[dict[str, Any]] = [json.loads(line) for line in (HERE / "answer_pairs.jsonl").read_text().splitlines()]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from promptcot.outcomes import Equality
 from promptcot.verify.answers import Policy, Verifier
-from promptcot.verify.reading import Kind, Reading, read
+from promptcot.verify.forms import Kind, Reading
+from promptcot.verify.reading import read
 
 EQUAL, DIFFERENT, UNKNOWN = Equality.EQUAL, Equality.DIFFERENT, Equality.UNKNOWN
 VERIFIER = Verifier()

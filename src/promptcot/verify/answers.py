@@ -14,7 +14,8 @@ from typing import Protocol
 from promptcot.outcomes import Equality
 from promptcot.verify import values
 from promptcot.verify.extraction import Fallback, answer_text, final_answer
-from promptcot.verify.reading import Answer, Kind, Reading, read
+from promptcot.verify.forms import Answer, Kind, Reading
+from promptcot.verify.reading import read
 from promptcot.verify.units import unit_of
 
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from promptcot.outcomes import Equality
 from promptcot.verify.answers import Verifier
-from promptcot.verify.reading import Answer
+from promptcot.verify.forms import Answer
 
 MERGED_AT_MOST = 4
 """Clusters, the largest first, between which algebra is asked."""
