@@ -20,6 +20,8 @@ from promptcot.templates_annotation import Unusable
 from promptcot.templates_tests import ROUNDS, InputKind, Pair, generator_prompt, parse_tests, writer_prompt
 from tests.runs import jsonl, recipe, script
 
+pytestmark = pytest.mark.slow  # each runs dozens of programs
+
 
 @pytest.fixture(scope="session")
 def sandbox() -> None:

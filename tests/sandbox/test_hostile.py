@@ -20,11 +20,13 @@ def test_the_collection_is_large_and_its_names_are_different():
     assert len(names) == len(set(names))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_a_hostile_program_does_not_get_through(ran, program):
     assert program.held(ran[program.name]), ran[program.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", BENIGN, ids=lambda program: program.name)
 def test_an_honest_program_is_left_alone(ran, program):
     assert program.held(ran[program.name]), ran[program.name]
