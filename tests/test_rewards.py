@@ -1,9 +1,12 @@
 """Rewards: one for a right answer, none for a fault of ours, the same in every form."""
 
-from promptcot.outcomes import Verdict
+from promptcot.outcomes import Equality, Finish, Verdict
 from promptcot.rewards import Grader, Judgement
 from promptcot.rewards.trl import answer_reward
 from promptcot.rewards.verl import compute_score
+from promptcot.sandbox import SandboxFault
+from promptcot.verify.answers import Verifier
+from promptcot.verify.verdicts import of_answer
 
 
 def test_a_fault_of_ours_is_no_reward_at_all():
@@ -21,6 +24,15 @@ def test_a_judgement_tells_no_answer_from_a_wrong_one():
     assert judge("2", "perhaps").verdict is Verdict.NO_ANSWER
     assert judge("2", r"\boxed{2}", truncated=True).verdict is Verdict.TRUNCATED
     assert judge(" ", r"\boxed{2}").verdict is Verdict.VERIFIER_ERROR  # the row has no answer to compare with
+
+
+def test_a_sandbox_that_fails_is_no_wrong_answer():
+    class Failing:
+        def equal(self, a: str, b: str) -> Equality:
+            raise SandboxFault("it ended")
+
+    verifier = Verifier(algebra=Failing())
+    assert of_answer("2", r"\boxed{\int_0^2 1\,dx}", Finish.STOP, verifier) is Verdict.VERIFIER_ERROR
 
 
 def test_trl_takes_texts_and_conversations():

@@ -9,8 +9,9 @@ from __future__ import annotations
 from inspect_ai.scorer import CORRECT, INCORRECT, NOANSWER, Score, Scorer, Target, accuracy, scorer, stderr
 from inspect_ai.solver import TaskState
 
+from promptcot.errors import PromptcotError
 from promptcot.outcomes import Verdict
-from promptcot.rewards.grading import Grader, Judgement
+from promptcot.rewards.grading import Grader
 
 _VALUES = {Verdict.CORRECT: CORRECT, Verdict.NO_ANSWER: NOANSWER, Verdict.TRUNCATED: NOANSWER}
 
@@ -23,11 +24,11 @@ def math_answer(grader: Grader | None = None) -> Scorer:
     async def score(state: TaskState, target: Target) -> Score:
         truncated = state.output.stop_reason == "max_tokens"
         found = [judge.answer(text, state.output.completion, truncated=truncated) for text in target]
-        best = min(found, key=_rank, default=Judgement(Verdict.VERIFIER_ERROR))
+        best = next((f for wanted in (Verdict.CORRECT, Verdict.UNDECIDED) for f in found if f.verdict is wanted), found[0])
+        if best.reward is None:
+            raise PromptcotError(
+                "the verifier failed, or the sample has no target", remedy="promptcot doctor"
+            )  # the sample's error, no score
         return Score(value=_VALUES.get(best.verdict, INCORRECT), answer=best.answer, metadata={"verdict": best.verdict.value})
 
     return score
-
-
-def _rank(judged: Judgement) -> int:
-    return [Verdict.CORRECT, Verdict.UNDECIDED].index(judged.verdict) if judged.verdict in (Verdict.CORRECT, Verdict.UNDECIDED) else 2

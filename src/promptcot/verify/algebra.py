@@ -21,7 +21,7 @@ from queue import Empty, LifoQueue
 
 from promptcot.errors import MissingHere
 from promptcot.outcomes import Equality
-from promptcot.sandbox import Limits, Process, available, start
+from promptcot.sandbox import Limits, Process, SandboxFault, available, start
 from promptcot.verify import algebra_worker, guards
 from promptcot.verify.guards import Unreadable
 
@@ -44,7 +44,8 @@ class SandboxedAlgebra:
         self._lock = threading.Lock()
 
     def equal(self, a: str, b: str) -> Equality:
-        """The verdict on two answers' texts. Never hangs; raises `MissingHere` where no sandbox works."""
+        """The verdict on two answers' texts. Never hangs; raises `MissingHere` where no sandbox works, `SandboxFault` where one
+        fails."""
         pair = (min(a, b), max(a, b))
         try:
             for text in pair:
@@ -134,7 +135,7 @@ class _Worker:
         self.number = 0
         if self._line(START_S) != "ready":
             self.close()
-            raise RuntimeError("the algebra worker does not start")
+            raise SandboxFault("the algebra worker does not start", remedy="promptcot doctor")
 
     def ask(self, a: str, b: str) -> Equality | None:
         self.number += 1

@@ -31,7 +31,7 @@ class Algebra(Protocol):
     """Decides about texts that have no canonical form here."""
 
     def equal(self, a: str, b: str) -> Equality:
-        """The verdict on two answers' texts, None of them executed outside a sandbox."""
+        """The verdict on two answers' texts, none of them executed outside a sandbox."""
         ...
 
 

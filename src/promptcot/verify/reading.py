@@ -84,7 +84,7 @@ def read(text: str, reading: Reading = PLAINLY) -> Answer:
         return _strict_integer(plain)
     try:
         guards.check(plain)
-        return _Reader(reading).answer(trimmed(tokenize(plain)))
+        return replace(_Reader(reading).answer(trimmed(tokenize(plain))), text=plain)  # as written: algebra reads it again
     except Unreadable as error:
         return Answer(Kind.OPAQUE, ("opaque", short_name(re.sub(r"\s+", "", plain))), plain, why=str(error))
 

@@ -1,4 +1,4 @@
-"""What an expression is worth: exact rationals as long as possible, else numbers of at least 40 certain digits.
+"""What an expression is worth: exact rationals as long as possible, else numbers of at least 50 certain digits.
 
 Two expressions are the same where they are worth the same at a few fixed points (Schwartz and Zippel's test for identities; in rational
 arithmetic it is exact up to chance of 1e-9 a point). Precision grows when a difference cancels; what would need numbers beyond the
@@ -16,6 +16,8 @@ from typing import Any
 
 from mpmath import MPContext
 
+from promptcot.verify.exact import EXACT, MAX_BITS, MAX_DEGREE
+from promptcot.verify.exact import root as exact_root
 from promptcot.verify.grammar import Apply, Node, Number, Symbol
 from promptcot.verify.guards import Unreadable
 
@@ -34,10 +36,9 @@ TINIEST = 1e-15
 _LARGEST = 10.0**100
 """Of an angle or exponent, even where only a difference is looked for."""
 
-MAX_BITS = 20_000
-"""Bits of an exact number."""
+MAX_STEPS = 30_000
+"""Operations that reading one answer may take, all points and precisions together; one at 200 digits counts as 2, one at 600 as 7."""
 
-MAX_TERMS = 3000
 MAX_MAGNITUDE = 1 << 50
 """Bits before the point of a number that is not exact."""
 
@@ -47,8 +48,8 @@ Value = Any  # Fraction, or mpf / mpc of a context
 def values(tree: Node) -> tuple[Value, ...]:
     """The tree at each of the points: one value where it has no variables. Raises `Unreadable`."""
     names = variables(tree)
-    count = 1 if not names else POINTS * (2 if names & set(INTEGERS) else 1)
-    return tuple(_sure(tree, {name: coordinate(name, k) for name in names}) for k in range(count))
+    count, steps = 1 if not names else POINTS * (2 if names & set(INTEGERS) else 1), _Steps()
+    return tuple(_sure(tree, {name: coordinate(name, k) for name in names}, steps) for k in range(count))
 
 
 def variables(tree: Node) -> frozenset[str]:
@@ -57,8 +58,10 @@ def variables(tree: Node) -> frozenset[str]:
         return frozenset()
     if isinstance(tree, Symbol):
         return frozenset() if tree.name in ("pi", "e", "i", "infty") else frozenset([tree.name])
-    inner = frozenset().union(*map(variables, tree.args))
-    return inner - {tree.args[0].name} if tree.name in ("sum", "prod") and isinstance(tree.args[0], Symbol) else inner
+    if tree.name in ("sum", "prod"):
+        index, low, high, term = map(variables, tree.args)
+        return low | high | (term - index)
+    return frozenset[str]().union(*map(variables, tree.args))
 
 
 INTEGERS = ("n", "k", "m", "N", "j")
@@ -81,10 +84,22 @@ def coordinate(name: str, k: int) -> Value:
     return -size if k and (code >> 20) + k & 1 else size
 
 
-def _sure(tree: Node, point: Mapping[str, Value]) -> Value:
+class _Steps:
+    """What is left of the operations that may be spent."""
+
+    def __init__(self) -> None:
+        self.left = MAX_STEPS
+
+    def take(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise Unreadable("it takes too many operations")
+
+
+def _sure(tree: Node, point: Mapping[str, Value], steps: _Steps) -> Value:
     """The value with digits enough, at a growing precision."""
     for digits in DIGITS:
-        evaluator = _Evaluator(digits, last=digits == DIGITS[-1])
+        evaluator = _Evaluator(digits, steps, last=digits == DIGITS[-1])
         value = evaluator.of(tree, dict(point))
         if isinstance(value, Fraction) or evaluator.lost <= digits - SURE:
             return evaluator.tidy(value)
@@ -95,7 +110,7 @@ def apart(a: Node, b: Node) -> bool:
     """Whether two constants certainly differ: at 600 digits, by more than all that rounding could do. Never says that they are equal."""
     if variables(a) or variables(b):
         return False
-    evaluator = _Evaluator(DIGITS[-1], last=True, rough=True)
+    evaluator = _Evaluator(DIGITS[-1], _Steps(), last=True, rough=True)
     try:
         left, right = (evaluator.number(evaluator.of(tree, {})) for tree in (a, b))
     except Unreadable:
@@ -117,12 +132,13 @@ def context(digits: int) -> Any:
 class _Evaluator:
     """One evaluation at one precision. `lost`: decimal digits that cancellation took; `rough`: go on where rounding hides differences."""
 
-    def __init__(self, digits: int, *, last: bool, rough: bool = False) -> None:
+    def __init__(self, digits: int, steps: _Steps, *, last: bool, rough: bool = False) -> None:
         self.mp, self.digits, self.last, self.lost, self.rough = context(digits), digits, last, 0.0, rough
-        self.terms = 0
+        self.steps = steps
         self.fine = False  # an exact number holds a difference that rounding would hide
 
     def of(self, tree: Node, point: dict[str, Value]) -> Value:
+        self.steps.take(self.digits // DIGITS[0])
         if isinstance(tree, Number):
             self.fine |= max(tree.value.numerator, tree.value.denominator) > FINEST**2
             return tree.value
@@ -162,7 +178,7 @@ class _Evaluator:
 
     def apply(self, name: str, args: list[Value]) -> Value:
         exact = all(isinstance(a, Fraction) for a in args)
-        if exact and (rule := _EXACT.get(name)) is not None and (value := rule(*args)) is not None:
+        if exact and (rule := EXACT.get(name)) is not None and (value := rule(*args)) is not None:
             self.fine |= name == "+" and all(args) and not 1 / FINEST < abs(args[0] / args[1]) < FINEST
             return value
         if name == "+":
@@ -209,9 +225,9 @@ class _Evaluator:
         return self.mp.power(base, exponent)
 
     def root(self, inside: Value, degree: Value) -> Value:
-        if not (isinstance(degree, Fraction) and degree.denominator == 1 and 2 <= degree <= 1000):
+        if not (isinstance(degree, Fraction) and degree.denominator == 1 and 2 <= degree <= MAX_DEGREE):
             raise Unreadable("a root of a strange degree")
-        if isinstance(inside, Fraction) and (found := _exact_root(inside, int(degree))) is not None:
+        if isinstance(inside, Fraction) and (found := exact_root(inside, int(degree))) is not None:
             return found
         if degree % 2 and self._negative(inside):
             return -self.root(-inside, degree)
@@ -229,9 +245,6 @@ class _Evaluator:
         first, last = self.of(low, point), self.of(high, point)
         if not (isinstance(first, Fraction) and isinstance(last, Fraction) and first.denominator == last.denominator == 1):
             raise Unreadable("a sum between other bounds than integers")
-        self.terms += max(0, int(last - first) + 1)
-        if self.terms > MAX_TERMS:
-            raise Unreadable(f"a sum of more than {MAX_TERMS} terms")
         total: Value = Fraction(tree.name == "prod")
         for k in range(int(first), int(last) + 1):
             value = self.of(term, {**point, index.name: Fraction(k)})
@@ -288,80 +301,6 @@ def _ratio(value: Value) -> tuple[int, int]:
     signed = -int(man) if sign else int(man)
     return (signed << exp, 1) if exp >= 0 else (signed, 1 << -exp)
 
-
-def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
-    if exponent.denominator != 1:
-        root = _exact_root(base, exponent.denominator)
-        return None if root is None or exponent.denominator > 1000 else _exact_power(root, Fraction(exponent.numerator))
-    if not base and exponent <= 0:
-        raise Unreadable("a power of 0")
-    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-    if abs(base) != 1 and base and abs(exponent) * bits > MAX_BITS:
-        return None
-    return base ** int(exponent) if abs(base) != 1 and base else Fraction(base ** int(exponent % 2) if base else 0)
-
-
-def _exact_root(value: Fraction, degree: int) -> Fraction | None:
-    """The real root where it is rational."""
-    if value < 0:
-        inner = _exact_root(-value, degree) if degree % 2 else None
-        return None if inner is None else -inner
-    top, bottom = _integer_root(value.numerator, degree), _integer_root(value.denominator, degree)
-    return None if top is None or bottom is None else Fraction(top, bottom)
-
-
-def _integer_root(n: int, degree: int) -> int | None:
-    if n < 2:
-        return n
-    low, high = 1, 1 << (n.bit_length() // degree + 1)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if middle**degree < n else (low, middle)
-    return low if low**degree == n else None
-
-
-def _divide(a: Fraction, b: Fraction) -> Fraction:
-    if not b:
-        raise Unreadable("a division by 0")
-    return a / b
-
-
-def _factorial(n: Fraction) -> Fraction | None:
-    if n < 0 and n.denominator == 1:
-        raise Unreadable("a factorial of a negative integer")
-    return Fraction(math.factorial(int(n))) if n.denominator == 1 and n <= 2100 else None
-
-
-def _binomial(n: Fraction, k: Fraction) -> Fraction | None:
-    whole = n.denominator == 1 and k.denominator == 1 and k >= 0 and n >= 0
-    return Fraction(math.comb(int(n), int(k))) if whole and n <= 10_000 else None
-
-
-def _of_integers(function: Callable[..., int]) -> Callable[..., Fraction | None]:
-    return lambda *args: Fraction(function(*map(int, args))) if all(a.denominator == 1 for a in args) else None
-
-
-_EXACT: dict[str, Callable[..., Fraction | None]] = {
-    "+": lambda a, b: a + b,
-    "*": lambda a, b: a * b,
-    "/": _divide,
-    "^": _exact_power,
-    "neg": lambda a: -a,
-    "abs": abs,
-    "fact": _factorial,
-    "fact2": lambda n: Fraction(math.prod(range(int(n), 0, -2))) if n.denominator == 1 and 0 <= n <= 2100 else None,
-    "mod": lambda a, b: a % b if b else None,
-    "conj": lambda a: a,
-    "Re": lambda a: a,
-    "Im": lambda a: Fraction(0),
-    "binom": _binomial,
-    "floor": lambda a: Fraction(math.floor(a)),
-    "ceil": lambda a: Fraction(math.ceil(a)),
-    "gcd": _of_integers(math.gcd),
-    "lcm": _of_integers(math.lcm),
-    "max": max,
-    "min": min,
-}
 
 _NUMERIC: dict[str, Callable[..., Value]] = {
     "*": lambda s, a, b: a * b,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from promptcot.outcomes import Equality, Finish, Verdict
+from promptcot.sandbox import SandboxFault
 from promptcot.verify.answers import Verifier
 
 COUNTED = frozenset(Verdict) - {Verdict.VERIFIER_ERROR}
@@ -23,4 +24,7 @@ def of_answer(reference: str, completion: str, finish: Finish, verifier: Verifie
     given, wanted = verifier.read_completion(completion), verifier.read(reference)
     if wanted is None:
         return Verdict.VERIFIER_ERROR
-    return Verdict.NO_ANSWER if given is None else _OF_EQUALITY[verifier.compare(wanted, given)]
+    try:
+        return Verdict.NO_ANSWER if given is None else _OF_EQUALITY[verifier.compare(wanted, given)]
+    except SandboxFault:
+        return Verdict.VERIFIER_ERROR
