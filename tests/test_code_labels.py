@@ -1,7 +1,6 @@
 """Labels of programming problems: what solutions agree on becomes a suite, in one table with the votes on math."""
 
 import json
-import os
 
 import pytest
 
@@ -14,23 +13,12 @@ from promptcot.outcomes import Drop, LabelKind
 from promptcot.recipe import Code, EngineSpec, Label, Sample
 from promptcot.records import Problem
 from promptcot.roles import Role
-from promptcot.sandbox import available
 from promptcot.templates import TAGGED
 from promptcot.templates_annotation import Unusable
 from promptcot.templates_tests import ROUNDS, InputKind, Pair, generator_prompt, parse_tests, writer_prompt
 from tests.runs import jsonl, recipe, script
 
 pytestmark = pytest.mark.slow  # each runs dozens of programs
-
-
-@pytest.fixture(scope="session")
-def sandbox() -> None:
-    try:
-        available()
-    except MissingHere as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no sandbox here: {error}")
 
 
 def fenced(name: str, text: str) -> str:

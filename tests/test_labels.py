@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from promptcot import labels
+from promptcot import labeling, labels
 from promptcot.executors import MemoryWorkplace
 from promptcot.models import fingerprint
 from promptcot.outcomes import Drop, LabelKind
@@ -36,7 +36,10 @@ def voter(folder, license="Apache-2.0") -> Role:
 
 
 def voted(folder, *texts, settings=SETTINGS, place=None):
-    return labels.voted(place or MemoryWorkplace(), [problem(t) for t in texts], "d", voter(folder), settings, Verifier(), seed=0)
+    place = place or MemoryWorkplace()
+    problems = labeling.chosen([problem(t) for t in texts], settings)
+    way = labels.by_vote(place, problems, "d", voter(folder), settings, Verifier(), seed=0)
+    return labeling.decided(place, problems, "d", {"math": way})
 
 
 def test_what_agrees_is_labeled_and_the_rest_says_why_not(tmp_path):

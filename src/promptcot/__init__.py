@@ -14,9 +14,22 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from promptcot.api import OpenRun, explain, open, plan, preview, run, screen, status
+    from promptcot.api import OpenRun, calibrate_votes, explain, label, open, plan, preview, run, screen, status, verify_answers
 
-__all__ = ["OpenRun", "__version__", "explain", "open", "plan", "preview", "run", "screen", "status"]
+__all__ = [
+    "OpenRun",
+    "__version__",
+    "calibrate_votes",
+    "explain",
+    "label",
+    "open",
+    "plan",
+    "preview",
+    "run",
+    "screen",
+    "status",
+    "verify_answers",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from promptcot.engines.conversation import chat_request
-from promptcot.engines.protocol import Completion, Message, Sampler, SampleRequest, Sampling
+from promptcot.engines.conversation import prompt_request
+from promptcot.engines.protocol import Completion, Sampler, SampleRequest, Sampling
 from promptcot.errors import UsageError
 from promptcot.leak import containment
 from promptcot.outcomes import Drop, unfinished
@@ -256,10 +256,8 @@ def _unfinished(reply: Completion) -> Unusable | None:
 
 
 def _request(id: str, prompt: str, draw: int, sampler: Sampler, annotator: Annotator) -> SampleRequest:
-    if not annotator.chat:
-        return SampleRequest(id, sampler.tokenizer.encode(f"{prompt}\n\nReply:\n"), (draw,))
     try:
-        return chat_request(sampler, id, [Message("user", prompt)], (draw,))
+        return prompt_request(sampler, id, prompt, (draw,), chat=annotator.chat)
     except UsageError as error:
         raise UsageError(
             f"`{annotator.model}` cannot be asked in a conversation: {error.what}",

@@ -28,7 +28,8 @@ from promptcot.seeds import read_problems
 from promptcot.store import Run
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Policy, Verifier
-from promptcot.verify.rows import compared, voted
+from promptcot.verify.calibration import Threshold, calibrate
+from promptcot.verify.rows import compared, judged, voted
 from promptcot.verify.votes import Rule
 
 
@@ -136,14 +137,28 @@ def screen(file: str | Path, *, settings: Screen | None = None, seeds: str | Pat
     return Screened(done.kept, [*given.dropped, *done.dropped])
 
 
-def verify_answers(rows: Iterable[Mapping[str, Any]], *, policy: Policy | None = None) -> Iterator[dict[str, Any]]:
+def _silent(text: str) -> None:
+    pass
+
+
+def verify_answers(
+    rows: Iterable[Mapping[str, Any]], *, policy: Policy | None = None, say: Callable[[str], None] = _silent
+) -> Iterator[dict[str, Any]]:
     """Verdicts on rows `{id, a, b}` (a reference, b prediction), in order: `equal`, `different`, `unknown`."""
-    with where_possible(lambda text: None) as algebra:
+    with where_possible(say) as algebra:
         yield from compared(rows, Verifier(policy or Policy(), algebra))
 
 
+def calibrate_votes(
+    rows: Iterable[Mapping[str, Any]], precision: float, *, policy: Policy | None = None, say: Callable[[str], None] = _silent
+) -> Threshold:
+    """From rows `{id, answer, samples}`, two at least: how many samples must agree for a wanted precision, and what that keeps."""
+    with where_possible(say) as algebra:
+        return calibrate(judged(rows, Verifier(policy or Policy(), algebra)), precision)
+
+
 def label(
-    source: str | Path, target: str | Path, *, overrides: Sequence[str] = (), say: Callable[[str], None] = lambda text: None
+    source: str | Path, target: str | Path, *, overrides: Sequence[str] = (), say: Callable[[str], None] = _silent
 ) -> list[dict[str, Any]]:
     """Vote over the samples of a JSONL file (rows `{id, samples}`) and write the votes, each with its whole table."""
     bare = {"schema": 1, "name": "label", "inputs": {}, "label": {}}

@@ -146,17 +146,25 @@ def screen(
     """Duplicates, contamination, leak and well-posedness: of a run (`run --only screen`) or of a file (--in, --out)."""
     from promptcot.errors import UsageError
 
-    if recipe is not None and source is None and target is None:
+    if not _of_file("screen", recipe, source, target):
         if against or seeds:
             raise UsageError(
                 "--against and --seeds go with --in", where="screen", remedy="in a recipe they are screen.against and inputs.seeds"
             )
-        _run(recipe, folder, "screen", None, rows, overrides, keep, redo, data)
-    elif recipe is None and source is not None and target is not None:
+        _run(str(recipe), folder, "screen", None, rows, overrides, keep, redo, data)
+    elif source and target:
         _look_in(data)
         _screen_file(source, target, against or [], seeds, overrides or [])
-    else:
-        raise UsageError("give a recipe or run folder, or both --in and --out", where="screen")
+
+
+def _of_file(verb: str, recipe: str | None, source: Path | None, target: Path | None) -> bool:
+    """Whether a verb is asked to work on a file, not on a run. Raises `UsageError` for half of one, or both."""
+    from promptcot.errors import UsageError
+
+    given = (recipe is not None, source is not None, target is not None)
+    if given not in ((True, False, False), (False, True, True)):
+        raise UsageError("give a recipe or run folder, or both --in and --out", where=verb)
+    return recipe is None
 
 
 def _screen_file(source: Path, target: Path, against: list[str], seeds: Path | None, overrides: list[str]) -> None:
@@ -187,24 +195,14 @@ def label(
     data: DataOption = None,
 ) -> None:
     """Answers by vote: of a run (`run --only label`) or over samples in a file (--in, --out; `--set label.agree=6`)."""
-    from promptcot.errors import UsageError
+    if not _of_file("label", recipe, source, target):
+        _run(str(recipe), folder, "label", None, rows, overrides, keep, redo, data)
+    elif source and target:
+        from promptcot import api
 
-    if recipe is not None and source is None and target is None:
-        _run(recipe, folder, "label", None, rows, overrides, keep, redo, data)
-    elif recipe is None and source is not None and target is not None:
-        _look_in(data)
-        _label_file(source, target, overrides or [])
-    else:
-        raise UsageError("give a recipe or run folder, or both --in and --out", where="label")
-
-
-def _label_file(source: Path, target: Path, overrides: list[str]) -> None:
-    from promptcot import api
-
-    found = api.label(source, target, overrides=overrides, say=say)
-    counts = Counter(row["status"] for row in found)
-    say(", ".join(f"{status} {count}" for status, count in sorted(counts.items())))
-    print(target)
+        counts = Counter(row["status"] for row in api.label(source, target, overrides=overrides or [], say=say))
+        say(", ".join(f"{status} {count}" for status, count in sorted(counts.items())))
+        print(target)
 
 
 @app.command()

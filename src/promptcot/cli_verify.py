@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -39,15 +38,12 @@ def verify_answers(
     integers: IntegersOption = False,
 ) -> None:
     """Are two answers the same? Rows {id, verdict}, in order: equal, different or unknown."""
+    from promptcot import api
     from promptcot.lines import read_lines, write_lines
-    from promptcot.verify.algebra import where_possible
-    from promptcot.verify.answers import Verifier
-    from promptcot.verify.rows import compared
 
     policy = _policy(fallback, percent, integers)
     rows = list(read_lines(source, {"id": (str, int), "a": (str, int, float), "b": (str, int, float)}))
-    with where_possible(_say) as algebra:
-        found = list(compared(rows, Verifier(policy, algebra), threads=os.cpu_count() or 1))
+    found = list(api.verify_answers(rows, policy=policy, say=_say))
     if target is not None:
         write_lines(target, found)
     else:
@@ -66,17 +62,13 @@ def calibrate_votes(
 ) -> None:
     """How many draws must agree for a voted label to be right often enough, and what share of problems then has one. Exit code 4 where no
     agreement is enough."""
+    from promptcot import api
     from promptcot.lines import read_lines
-    from promptcot.verify.algebra import where_possible
-    from promptcot.verify.answers import Verifier
-    from promptcot.verify.calibration import calibrate
-    from promptcot.verify.rows import judged
 
     rows = list(read_lines(source, {"id": (str, int), "answer": (str, int, float), "samples": list}))
     if len(rows) < 2:
         raise UsageError("a threshold is chosen on one half of the problems and judged on the other: give two at least", where=str(source))
-    with where_possible(_say) as algebra:
-        found = calibrate(judged(rows, Verifier(_policy(fallback, percent, integers), algebra)), precision)
+    found = api.calibrate_votes(rows, precision, policy=_policy(fallback, percent, integers), say=_say)
     if as_json:
         intervals = {name: [e.value, e.low, e.high, e.n] for name, e in (("precision", found.precision), ("coverage", found.coverage))}
         print(json.dumps({"schema": SCHEMA, "agree": found.agree, "reached": found.reached, **intervals}))

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 
 from promptcot.durable import canonical
-from promptcot.engines.conversation import chat_request
-from promptcot.engines.protocol import Completion, Message, Sampled, SampleRequest, Sampling
+from promptcot.engines.conversation import prompt_request
+from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampling
 from promptcot.executors import Rows, Table, Task, Workplace, ask
 from promptcot.intervals import Estimate
 from promptcot.labeling import Way, by_problem, draws
@@ -126,9 +126,7 @@ def written(
             def request(task: Task[Wanted]) -> SampleRequest:
                 item = task.item
                 name = f"{item.problem.id} tests {item.draw}"
-                if code.chat:
-                    return chat_request(engine, name, [Message("user", item.prompt)], (item.draw,), task.group)
-                return SampleRequest(name, engine.tokenizer.encode(f"{item.prompt}\n\nReply:\n"), (item.draw,), task.group)
+                return prompt_request(engine, name, item.prompt, (item.draw,), task.group, chat=code.chat)
 
             def rows(item: Wanted, reply: Sampled) -> Rows:
                 return [written_of(item, reply.completions[0])]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from promptcot.engines.conversation import chat_request
-from promptcot.engines.protocol import Completion, Message, Sampled, SampleRequest, Sampling
+from promptcot.engines.conversation import prompt_request
+from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampling
 from promptcot.executors import Rows, Table, Task, Workplace, ask, each
 from promptcot.outcomes import Drop, Verdict, unfinished
 from promptcot.recipe import Label as Settings
@@ -71,10 +71,8 @@ def draws(
         with solver.open(place.meter) as engine:
 
             def request(task: Task[Problem]) -> SampleRequest:
-                prompt, draws = solving_prompt(task.item.domain, task.item.problem), tuple(numbers)
-                if settings.chat:
-                    return chat_request(engine, task.item.id, [Message("user", prompt)], draws, task.group)
-                return SampleRequest(task.item.id, engine.tokenizer.encode(f"{prompt}\n\nSolution:\n"), draws, task.group)
+                prompt = solving_prompt(task.item.domain, task.item.problem)
+                return prompt_request(engine, task.item.id, prompt, tuple(numbers), task.group, chat=settings.chat)
 
             def rows(problem: Problem, reply: Sampled) -> Rows:
                 return [attempt_of(problem, c) for c in reply.completions]

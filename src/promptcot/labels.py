@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptcot.durable import canonical
-from promptcot.executors import Rows, Table, Workplace
-from promptcot.labeling import Way, by_problem, chosen, decided, draws
+from promptcot.executors import Rows, Workplace
+from promptcot.labeling import Way, by_problem, draws
 from promptcot.outcomes import Drop, LabelKind, Verdict
 from promptcot.recipe import Label as Settings
 from promptcot.records import Attempt, Dropped, Label, Problem, inherited, record_id
@@ -22,15 +22,6 @@ from promptcot.verify.rows import as_row
 from promptcot.verify.votes import Poll, Rule, Vote, VoteStatus
 
 _WHY = {VoteStatus.TOO_FEW: Drop.TOO_FEW, VoteStatus.TOO_CLOSE: Drop.TOO_CLOSE, VoteStatus.NO_ANSWER: Drop.NO_ANSWER}
-
-
-def voted(
-    place: Workplace, problems: Sequence[Problem], digest: str, voter: Role, settings: Settings, verifier: Verifier, *, seed: int
-) -> Table[Label]:
-    """A label for each problem whose draws agree; the others are dropped with their vote."""
-    picked = chosen(problems, settings)
-    way = by_vote(place, picked, digest, voter, settings, verifier, seed=seed)
-    return decided(place, picked, digest, dict.fromkeys({p.domain for p in picked}, way) or {"": way})
 
 
 def by_vote(

@@ -44,6 +44,7 @@ def test_canonical_forms_alone_give_no_false_positive_and_decide_nearly_all():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("sandbox")
 def test_with_algebra_98_percent_are_right_and_none_is_a_false_positive():
     with SandboxedAlgebra() as algebra:
         verifier = Verifier(algebra=algebra)

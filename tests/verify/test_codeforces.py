@@ -15,6 +15,8 @@ from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program
 from promptcot.verify.programs import Judgement, Test, judge
 
+pytestmark = pytest.mark.usefixtures("sandbox")
+
 LIMITS = Limits(cpu_s=5, wall_s=60)
 
 

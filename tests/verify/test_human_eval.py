@@ -9,6 +9,8 @@ import pytest
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program, Status, run
 
+pytestmark = pytest.mark.usefixtures("sandbox")
+
 LIMITS = Limits(cpu_s=10, wall_s=60)
 SWAPS: dict[Any, Any] = {
     ast.Add: ast.Sub,

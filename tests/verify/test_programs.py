@@ -13,6 +13,8 @@ from promptcot.sandbox.programs import Language, Program
 from promptcot.verify.programs import OF_ATTEMPTS, Comparison, Judgement, Test, judge
 from tests.runs import Shell
 
+pytestmark = pytest.mark.usefixtures("sandbox")
+
 LIMITS = Limits(cpu_s=2, wall_s=30, memory_mb=128)
 DOUBLE = Program("print(int(input()) * 2)", Language.PYTHON)
 TESTS = [Test("3", "6"), Test("4", "8"), Test("5", "10")]

@@ -18,6 +18,8 @@ from promptcot.verify.mutants import mutants, parsed
 from promptcot.verify.outputs import same_output
 from promptcot.verify.unittests import Bars, build
 
+pytestmark = pytest.mark.usefixtures("sandbox")
+
 LIMITS = Limits(cpu_s=0.5, wall_s=30, memory_mb=128)
 RIGHT = [
     "n = int(input())\nprint(n * 2 if n > 10 else n + 10)",

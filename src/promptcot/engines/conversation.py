@@ -15,3 +15,12 @@ def chat_request(sampler: Sampler, id: str, messages: Sequence[Message], draws: 
     if not isinstance(sampler, ChatSampler):
         raise UsageError("the engine knows no chat template", where="models", remedy="`chat: false`, or an instruct model")
     return SampleRequest(id, sampler.chat_prefix([{"role": m.role, "content": m.content} for m in messages]), draws, group)
+
+
+def prompt_request(
+    sampler: Sampler, id: str, prompt: str, draws: tuple[int, ...] = (0,), group: int = 0, *, chat: bool = True
+) -> SampleRequest:
+    """The request for the reply to one prompt: in a conversation, or (without `chat`) as the text that goes on after it."""
+    if chat:
+        return chat_request(sampler, id, [Message("user", prompt)], draws, group)
+    return SampleRequest(id, sampler.tokenizer.encode(f"{prompt}\n\nReply:\n"), draws, group)

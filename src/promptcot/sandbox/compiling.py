@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from promptcot.errors import MissingHere
 from promptcot.sandbox.bubblewrap import Inside
+from promptcot.sandbox.launching import launch
 from promptcot.sandbox.limits import MIB, Limits
-from promptcot.sandbox.process import launch
 
 COMPILER = "/usr/bin/g++"
 LIMITS = Limits(cpu_s=30, wall_s=120, memory_mb=2048, files_mb=256)

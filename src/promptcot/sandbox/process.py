@@ -21,15 +21,15 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import promptcot.sandbox.bubblewrap as bubblewrap
+import promptcot.sandbox.seccomp as seccomp
 from promptcot.errors import MissingHere, PromptcotError
-from promptcot.sandbox import bubblewrap, seccomp
 from promptcot.sandbox.bubblewrap import Bubblewrap, Inside
-from promptcot.sandbox.limits import MIB, Limits
+from promptcot.sandbox.limits import MIB
 
 KEEPER = Path(__file__).with_name("keeper.py")
 ENTRY = Path(__file__).with_name("entry.py")
@@ -142,27 +142,6 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def start(
-    argv: Sequence[str], limits: Limits, *, readable: Sequence[str] = (), files: Sequence[tuple[str, bytes]] = (), stderr: bool = False
-) -> Process:
-    """Run `argv` in a sandbox of its own, under its working folder `/tmp`, empty and writable.
-
-    `readable`: host folders, seen read-only at their own path. `files`: (path inside, content), read-only; not below `/tmp`.
-    `stderr`: whether to pipe it (read it then); else it is thrown away.
-    """
-    command = (bubblewrap.interpreter(), *argv[1:]) if argv[0] in ("python", "python3") else tuple(argv)
-    shown = tuple(os.path.abspath(path) for path in readable)
-    return launch(Inside(command, limits, tuple(files), shown), stderr=subprocess.PIPE if stderr else subprocess.DEVNULL)
-
-
-def launch(inside: Inside, *, stderr: int) -> Process:
-    """Start a keeper with its sandbox; `stderr` as `subprocess` takes it."""
-    from promptcot.sandbox import available
-
-    binary = available().binary
-    return begin(binary, inside, stderr=stderr)
 
 
 def begin(binary: Bubblewrap, inside: Inside, *, stderr: int) -> Process:

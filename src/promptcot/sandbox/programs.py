@@ -19,11 +19,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from promptcot.sandbox import bubblewrap, seccomp
+import promptcot.sandbox.bubblewrap as bubblewrap
+import promptcot.sandbox.seccomp as seccomp
 from promptcot.sandbox.bubblewrap import Inside
 from promptcot.sandbox.compiling import compile_cpp17
+from promptcot.sandbox.launching import launch
 from promptcot.sandbox.limits import MIB, Limits
-from promptcot.sandbox.process import LOST, Process, SandboxFault, launch
+from promptcot.sandbox.process import LOST, Process, SandboxFault
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 VALUES = Path(__file__).with_name("values.py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from promptcot.sandbox import available
+from promptcot.sandbox.launching import available
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Program, Ran, Session
 

@@ -19,10 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, LifoQueue
 
+import promptcot.verify.algebra_worker as algebra_worker
+import promptcot.verify.guards as guards
 from promptcot.errors import MissingHere
 from promptcot.outcomes import Equality
 from promptcot.sandbox import Limits, Process, SandboxFault, available, start
-from promptcot.verify import algebra_worker, guards
 from promptcot.verify.guards import Unreadable
 
 WALL_S = 15.0

@@ -11,8 +11,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Protocol
 
+import promptcot.verify.values as values
 from promptcot.outcomes import Equality
-from promptcot.verify import values
 from promptcot.verify.extraction import Fallback, answer_text, final_answer
 from promptcot.verify.forms import Answer, Kind, Reading
 from promptcot.verify.reading import read

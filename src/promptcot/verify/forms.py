@@ -11,7 +11,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Literal
 
-from promptcot.verify import reals, values
+import promptcot.verify.reals as reals
+import promptcot.verify.values as values
 from promptcot.verify.grammar import Apply, Node, Number, is_polynomial
 from promptcot.verify.guards import Unreadable
 from promptcot.verify.reals import End, Piece

@@ -25,7 +25,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from promptcot.verify import guards, reals
+import promptcot.verify.guards as guards
+import promptcot.verify.reals as reals
 from promptcot.verify.forms import (
     Answer,
     Key,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptcot.verify import values
+import promptcot.verify.values as values
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -25,10 +26,10 @@ AT_ONCE = 512
 Row = Mapping[str, Any]
 
 
-def compared(rows: Iterable[Row], verifier: Verifier, threads: int = 2) -> Iterator[dict[str, Any]]:
-    """The verdict on each pair, in order. With algebra, `threads` pairs wait for it side by side."""
+def compared(rows: Iterable[Row], verifier: Verifier) -> Iterator[dict[str, Any]]:
+    """The verdict on each pair, in order. As many wait for algebra side by side as there are cores."""
     todo = iter(rows)
-    with ThreadPoolExecutor(threads, thread_name_prefix="pairs") as pool:
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="pairs") as pool:
         while batch := list(islice(todo, AT_ONCE)):
             verdicts = pool.map(lambda row: verifier.equal(str(row["a"]), str(row["b"])), batch)
             yield from ({"id": row["id"], "verdict": verdict.value} for row, verdict in zip(batch, verdicts, strict=True))
