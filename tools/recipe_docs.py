@@ -23,7 +23,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "recipe.md"
 
 HEAD = """# The recipe
 
-<!-- Written by tools/recipe_docs.py from the docstrings in src/promptcot/recipe.py. -->
+<!-- Written by tools/recipe_docs.py from the docstrings in src/promptcot/recipe/. -->
 
 A recipe is one YAML file that says a whole experiment. A stage runs when its section is present. `extends: NAME` puts a recipe over
 another one (maps merge, everything else replaces), `--set key.path=value` overrides one key (entries of a list count from 0:
