@@ -264,3 +264,10 @@ def test_a_generator_that_cannot_keep_the_format_stops_before_em(tmp_path):
     assert "format_rate 0.0" in str(stopped.value)
     assert "it writes:" in str(stopped.value)
     assert not (tmp_path / "run" / "em").exists()
+
+
+def test_a_role_that_no_model_has_is_refused_before_any_stage(tmp_path):
+    path = recipe(tmp_path, label={"voter": "nobody"})
+    with pytest.raises(UsageError, match="no model has the role `nobody`"):
+        promptcot.run(path, folder=tmp_path / "run")
+    assert not list((tmp_path / "run").rglob("*.parquet"))

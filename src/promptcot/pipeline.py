@@ -65,6 +65,15 @@ def active(recipe: Recipe) -> list[str]:
     return [stage for stage in STAGES if has[stage]]
 
 
+def require_roles(recipe: Recipe) -> None:
+    """Raise `UsageError` for a role that a stage will ask and no model has: at the start, not hours later."""
+    asked = [a.model for a in recipe.annotate.annotators] if recipe.annotate is not None else []
+    if "label" in active(recipe) and recipe.label is not None:
+        asked += [recipe.label.voter, recipe.label.code.writer or recipe.label.voter]
+    for role in asked:
+        recipe.model(role)
+
+
 class Session:
     """One recipe on one workplace. Properties raise `UsageError` where the recipe lacks what they need."""
 

@@ -22,7 +22,7 @@ from promptcot.engines.vllm.fleet import FLEET
 from promptcot.errors import Incomplete, UsageError
 from promptcot.executors import Draining, LocalWorkplace, Watch
 from promptcot.models import fingerprint
-from promptcot.pipeline import Session, active
+from promptcot.pipeline import Session, active, require_roles
 from promptcot.planning.beside import Estimates
 from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
@@ -85,6 +85,7 @@ def run_recipe(
     """Run or resume a recipe's stages up to `until`, or `only` one whose predecessors are done. Returns the session.
 
     Raises `Incomplete` after SIGTERM or Ctrl-C, with everything committed kept."""
+    require_roles(recipe)
     stages = active(recipe)
     if only and until:
         raise UsageError("--only and --until exclude each other", where="run", remedy="give one of them")
