@@ -29,6 +29,8 @@ from promptcot.triples import Pool
 from tests import runs, toy
 from tests.served import stub
 
+pytestmark = pytest.mark.slow  # servers are started, killed and waited for
+
 pytest.importorskip("httpx2")
 
 PREFIX = (1, 7)  # c0 x1, what the toy posterior reads

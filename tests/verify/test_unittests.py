@@ -18,7 +18,7 @@ from promptcot.verify.mutants import mutants, parsed
 from promptcot.verify.outputs import same_output
 from promptcot.verify.unittests import Bars, build
 
-pytestmark = pytest.mark.usefixtures("sandbox")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("sandbox")]  # dozens of programs a test
 
 LIMITS = Limits(cpu_s=0.5, wall_s=30, memory_mb=128)
 RIGHT = [
