@@ -21,7 +21,7 @@ FLOORS: tuple[str, ...] = (
     "roles seeds progress rewards",
     "fitting labeling",
     "annotate cold_start estep mstep synthesis screening labels code_labels gates heldout health bounds handover",
-    "em",
+    "em evaluation",
     "report summary",
     "pipeline",
     "planning",

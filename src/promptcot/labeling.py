@@ -21,7 +21,7 @@ from promptcot.roles import Role
 from promptcot.store import StepSpec
 from promptcot.templates_solving import solving_prompt
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,16 @@ def attempt_of(problem: Problem, c: Completion) -> Attempt | Dropped:
     if why is Drop.FAILED:
         return Dropped(id=identity, parents=(problem.id,), reason=why, detail=c.error, content=c.text, **inherited(problem))
     verdict = Verdict.TRUNCATED if why is Drop.TRUNCATED else None
-    return Attempt(id=identity, parents=(problem.id,), problem=problem.id, draw=c.draw, text=c.text, verdict=verdict, **inherited(problem))
+    return Attempt(
+        id=identity,
+        parents=(problem.id,),
+        problem=problem.id,
+        draw=c.draw,
+        text=c.text,
+        verdict=verdict,
+        tokens=c.tokens,
+        **inherited(problem),
+    )
 
 
 def by_problem(attempts: Iterable[Attempt]) -> defaultdict[str, list[Attempt]]:

@@ -85,3 +85,14 @@ class Verdict(StrEnum):
     TRUNCATED = "truncated"
     UNDECIDED = "undecided"  # whether the answers are equal is not known
     VERIFIER_ERROR = "verifier_error"  # ours, so it counts neither way
+
+
+class Grading(StrEnum):
+    """How attempts at a benchmark's question are graded, and so what its reference holds."""
+
+    ANSWER = "answer"  # an answer, compared by the verifier
+    INTEGER = "integer"  # an integer, and nothing else is an answer (AIME)
+    TESTS = "tests"  # JSON, `[{"input", "output"}]`
+    CHECK = "check"  # a Python program that runs after the solution and fails where it is wrong (HumanEval)
+    FAMILY = "family"  # JSON, the entry of a procedural task that scores answers itself (reasoning-gym)
+    NONE = "none"  # nothing: it can be sampled, not graded

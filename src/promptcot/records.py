@@ -300,9 +300,48 @@ class Label(Record):
 class Attempt(Record):
     """One solution text. `problem` is the problem's id, and the attempt's only parent; `draw` tells attempts at it apart.
 
-    `verdict` is a `Verdict`, None until the attempt is verified."""
+    `verdict` is a `Verdict`, None until the attempt is verified. `tokens` counts what was written, the end of sequence included; None where
+    that is not known."""
 
     problem: str
     draw: int
     text: str
     verdict: str | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Record):
+    """One problem of a benchmark, and what a solution must reach. `name` is its id there.
+
+    `grading` is a `Grading` and says what `reference` holds. `starter` is code that a solution has to go on from, `function` the name
+    that the tests call (empty: stdin and stdout). `date` is ISO (`2024-08-03`), `rating` the known difficulty in Elo points; empty and
+    None where the source has none."""
+
+    benchmark: str
+    name: str
+    problem: str
+    grading: str
+    reference: str = ""
+    function: str = ""
+    starter: str = ""
+    date: str = ""
+    contest: str = ""
+    rating: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade(Record):
+    """The verdict on one attempt at a question. Parents: the question and the attempt.
+
+    `verdict` is a `Verdict`. `answer` is what the attempt was read as, empty for none; equal answers of a question share a `pile`, -1
+    stands for none. `tokens` is the attempt's, `cpu_s` what its program used over all tests, `detail` says what failed."""
+
+    question: str
+    draw: int
+    verdict: str
+    answer: str = ""
+    pile: int = -1
+    tokens: int | None = None
+    cpu_s: float = 0.0
+    detail: str = ""
