@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 
+from promptcot.attempts import by_problem, draws
 from promptcot.durable import canonical
 from promptcot.engines.conversation import prompt_request
 from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampling
 from promptcot.executors import Rows, Table, Task, Workplace, ask
 from promptcot.intervals import Estimate
-from promptcot.labeling import Way, by_problem, draws
+from promptcot.labeling import Way, asking
 from promptcot.outcomes import Drop, LabelKind, Verdict, unfinished
 from promptcot.recipe import Code
 from promptcot.recipe import Label as Settings
@@ -53,7 +54,9 @@ def by_tests(
     for row in tests.rows:
         by_id[row.problem].append(row)
     with_tests = [p for p in problems if p.id in by_id]
-    solved = draws(place, "label/solutions", with_tests, tests.digest, voter, settings, range(settings.votes), seed=seed, ready=runner)
+    solved = draws(
+        place, "label/solutions", with_tests, tests.digest, voter, asking(settings), range(settings.votes), seed=seed, ready=runner
+    )
     attempts = by_problem(solved.rows)
     licenses = sorted({role.license for role in (writer, voter)} - {""})
     facts = {"code": code.model_dump(exclude={"runner", "writer"}), "seed": seed}

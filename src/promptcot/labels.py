@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from promptcot.attempts import by_problem, draws
 from promptcot.durable import canonical
 from promptcot.executors import Rows, Workplace
-from promptcot.labeling import Way, by_problem, draws
+from promptcot.labeling import Way, asking
 from promptcot.outcomes import Drop, LabelKind, Verdict
 from promptcot.recipe import Label as Settings
 from promptcot.records import Attempt, Dropped, Label, Problem, inherited, record_id
@@ -28,11 +29,13 @@ def by_vote(
     place: Workplace, problems: Sequence[Problem], digest: str, voter: Role, settings: Settings, verifier: Verifier, *, seed: int
 ) -> Way:
     """The draws for these problems, made, and how they decide."""
-    rule = Rule(settings.agree, settings.margin)
-    first = draws(place, "label/first_draws", problems, digest, voter, settings, range(settings.agree), seed=seed)
+    rule, how = Rule(settings.agree, settings.margin), asking(settings)
+    first = draws(place, "label/first_draws", problems, digest, voter, how, range(settings.agree), seed=seed)
     attempts = by_problem(first.rows)
     open_still = [p for p in problems if not _poll(attempts[p.id], verifier, rule, settings.votes).settled()]
-    rest = draws(place, "label/more_draws", open_still, first.digest, voter, settings, range(settings.agree, settings.votes), seed=seed)
+    rest = draws(
+        place, "label/more_draws", open_still, first.digest, voter, how, range(settings.agree, settings.votes), seed=seed
+    )
     for problem, more in by_problem(rest.rows).items():
         attempts[problem] += more
     facts = {"votes": settings.votes, "agree": settings.agree, "margin": settings.margin, "algebra": verifier.algebra is not None}

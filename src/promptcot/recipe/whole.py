@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from promptcot.errors import UsageError
+from promptcot.recipe.evaluation import Evaluate
 from promptcot.recipe.inputs import Inputs
 from promptcot.recipe.limits import Budget, Gates, Planned, StageLimits
 from promptcot.recipe.models import EngineSpec, ModelSpec
@@ -47,6 +48,8 @@ class Recipe(Strict):
     """Stage: duplicates, contamination, well-posedness."""
     label: Label | None = None
     """Stage: answers by vote."""
+    evaluate: Evaluate | None = None
+    """Stage: scores of models on benchmarks."""
     gates: Gates = Gates()
     """Early stops."""
     budget: Budget = Budget()
