@@ -12,6 +12,9 @@ import pyarrow as pa
 from promptcot import inspection, planning, screening
 from promptcot.contamination import NgramIndex
 from promptcot.errors import UsageError
+from promptcot.evaluation import asked, beside, stored
+from promptcot.evaluation.beside import Beside
+from promptcot.evaluation.stage import Evaluated
 from promptcot.executors import Watch
 from promptcot.inspection import Found, rows_of
 from promptcot.lines import read_lines, write_lines
@@ -19,9 +22,9 @@ from promptcot.planning import Plan
 from promptcot.planning.machines import planned_machine
 from promptcot.planning.probe import probe as run_probe
 from promptcot.previewing import Preview, preview_recipe
-from promptcot.recipe import Input, Recipe, Screen
+from promptcot.recipe import Evaluate, Input, Recipe, Screen
 from promptcot.recipes import load, overridden, validate
-from promptcot.records import Problem
+from promptcot.records import Problem, Score
 from promptcot.running import limited, open_recipe, run_recipe
 from promptcot.screening import Screened
 from promptcot.seeds import read_problems
@@ -155,6 +158,55 @@ def calibrate_votes(
     """From rows `{id, answer, samples}`, two at least: how many samples must agree for a wanted precision, and what that keeps."""
     with where_possible(say) as algebra:
         return calibrate(judged(rows, Verifier(policy or Policy(), algebra)), precision)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found: every model at every benchmark with its attempts and grades, the scores, the settings, the run folder."""
+
+    results: Sequence[Evaluated]
+    scores: Sequence[Score]
+    settings: Evaluate
+    run: OpenRun
+
+
+def evaluate(
+    recipe: str | Path | None = None,
+    *,
+    model: str | None = None,
+    benchmarks: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    served: str | None = None,
+    key_env: str | None = None,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    watch: Watch | None = None,
+    say: Callable[[str], None] = _silent,
+) -> Evaluation:
+    """Evaluate, or resume, by a recipe (or run folder) with a section `evaluate`; or a `model` on `benchmarks`, by `settings` as that section
+    has them. `model` is a folder, an alias, a hub id or the address of a server (then `served` and `key_env` may name its model and key)."""
+    target = Path(folder) if folder else None
+    if recipe is not None:
+        loaded, opened = open_recipe(str(recipe), target, overrides, None)
+        until = "evaluate"
+    else:
+        named = [{"name": name} for name in benchmarks]
+        loaded = asked.recipe(str(model), named, settings or {}, key_env=key_env, served=served, overrides=overrides, seed=seed)
+        opened = Run.create(target or Path("runs") / loaded.name, loaded.model_dump(mode="json", by_alias=True))
+        until = None
+    say(f"run folder: {opened.path}")
+    session = run_recipe(loaded, opened, until=until, keep=keep, redo=redo, watch=watch, say=say)
+    assert loaded.evaluate is not None
+    return Evaluation(session.evaluated, session.scores.rows, loaded.evaluate, OpenRun(opened.path))
+
+
+def compare(a: str | Path, b: str | Path, *, model_a: str | None = None, model_b: str | None = None, level: float = 0.95) -> Beside:
+    """Two evaluations on the questions that both were asked, B less A, paired. Raises `UsageError` where they share no benchmark."""
+    first, second = (stored.read(Run.open(Path(folder)), model) for folder, model in ((a, model_a), (b, model_b)))
+    return beside.compare(first, second, level=level)
 
 
 def label(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptcot import __version__, cli_verify
+from promptcot import __version__, cli_evaluate, cli_verify
 from promptcot.errors import PromptcotError
 
 if TYPE_CHECKING:
@@ -392,6 +392,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 cli_verify.register(app)
+cli_evaluate.register(app)
 
 
 def _json(value: Any) -> None:

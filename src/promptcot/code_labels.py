@@ -12,7 +12,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import partial
 
 from promptcot.attempts import by_problem, draws
 from promptcot.durable import canonical
@@ -28,7 +28,7 @@ from promptcot.records import Attempt, Dropped, Label, Problem, WrittenTests, in
 from promptcot.roles import Role
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program
-from promptcot.sandbox.runners import Local, Runner
+from promptcot.sandbox.runners import Runner, chosen
 from promptcot.store import StepSpec
 from promptcot.templates_annotation import Unusable
 from promptcot.templates_tests import ROUNDS, InputKind, generator_prompt, parse_tests, writer_prompt
@@ -48,7 +48,7 @@ def by_tests(
     place: Workplace, problems: Sequence[Problem], digest: str, voter: Role, writer: Role, settings: Settings, *, seed: int
 ) -> Way:
     """The writer's tests and the voter's solutions of these problems, made, and how they decide."""
-    code, runner = settings.code, runner_of(settings.code)
+    code, runner = settings.code, chosen(settings.code.runner)
     tests = written(place, problems, digest, writer, code, seed=seed, ready=runner)
     by_id = defaultdict[str, list[WrittenTests]](list)
     for row in tests.rows:
@@ -69,20 +69,6 @@ def by_tests(
         return [trial.label(runner(), about, " AND ".join(licenses) or problem.license)]
 
     return Way(facts, {"tests": tests.digest, "solutions": solved.digest}, make)
-
-
-def runner_of(code: Code) -> Callable[[], Runner]:
-    """Who runs the programs, found at the first call. Raises `MissingHere` then where there is nobody."""
-
-    @cache
-    def find() -> Runner:
-        if not code.runner:
-            return Local()
-        from promptcot.sandbox.remote import Remote
-
-        return Remote(code.runner)
-
-    return find
 
 
 # what the writer is asked

@@ -59,13 +59,12 @@ class NgramIndex:
         """Put texts under a name; more texts under the same name add to it."""
         grams, whole = self._grams.setdefault(name, set()), self._whole.setdefault(name, set())
         for text in texts:
-            tokens = words(text)
-            length = min(self.n, len(tokens))
-            if length < min(self.n, SHORTEST_RUN):
+            found = grams_of(text, self.n)
+            if found is None:
                 whole.add(content_hash(text))
                 continue
-            self._lengths.add(length)
-            grams.update(_hash(run) for run in _runs(tokens, length))
+            self._lengths.add(found.length)
+            grams.update(found.runs)
 
     def hits(self, text: str) -> list[Hit]:
         """The distinct runs of `text` found in an evaluation set, by set and in the order of the text; empty if it is clean."""
@@ -74,6 +73,22 @@ class NgramIndex:
         own = content_hash(text)
         found = [Hit(name, run) for name, grams in self._grams.items() for key, run in runs.items() if key in grams]
         return found + [Hit(name, text.strip()) for name, whole in self._whole.items() if own in whole]
+
+
+@dataclass(frozen=True, slots=True)
+class Grams:
+    """The runs of `length` words of a text, by their hash."""
+
+    length: int
+    runs: dict[int, str]
+
+
+def grams_of(text: str, n: int) -> Grams | None:
+    """A text's word n-grams; of fewer than n words, the whole text as one run. None below `SHORTEST_RUN` words (and n): as a run that would
+    be found everywhere."""
+    tokens = words(text)
+    length = min(n, len(tokens))
+    return None if length < min(n, SHORTEST_RUN) else Grams(length, {_hash(run): run for run in _runs(tokens, length)})
 
 
 def evaluation_texts(name: str) -> list[str]:

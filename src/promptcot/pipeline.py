@@ -24,14 +24,18 @@ from promptcot.em import EmResult, Round, Setting
 from promptcot.engines import open_embedder
 from promptcot.engines.protocol import Embedder
 from promptcot.errors import Stopped, UsageError
+from promptcot.evaluation import scores, stage
+from promptcot.evaluation.grading import Grader
+from promptcot.evaluation.stage import Evaluated
 from promptcot.executors import LocalWorkplace, Rows, Table, Task, each, side_by_side
 from promptcot.gates import Gate
 from promptcot.heldout import Pair
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split
 from promptcot.recipe import Em, Recipe, Rule, Sample
-from promptcot.records import Attempt, ConceptSet, Dropped, Label, Problem, Record, Seed, Triple
+from promptcot.records import Attempt, ConceptSet, Dropped, Label, Problem, Record, Score, Seed, Triple
 from promptcot.roles import Role, resolve
+from promptcot.sandbox.runners import chosen
 from promptcot.seeds import Reading
 from promptcot.store import StepSpec
 from promptcot.tables import to_json
@@ -39,7 +43,7 @@ from promptcot.triples import Pool, held_out, of_split
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Verifier
 
-STAGES = ("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label", "report")
+STAGES = ("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label", "evaluate", "report")
 """Every stage, in the order of the data."""
 SCHEMA = {"seeds": 1, "annotate": 1, "screen": 1}
 SHARD_ROWS = 2_000
@@ -60,6 +64,7 @@ def active(recipe: Recipe) -> list[str]:
         "attempts": bool(given.attempts),
         "screen": recipe.screen is not None,
         "label": recipe.label is not None and not given.labels,
+        "evaluate": recipe.evaluate is not None,
         "report": True,
     }
     return [stage for stage in STAGES if has[stage]]
@@ -70,6 +75,7 @@ def require_roles(recipe: Recipe) -> None:
     asked = [a.model for a in recipe.annotate.annotators] if recipe.annotate is not None else []
     if "label" in active(recipe) and recipe.label is not None:
         asked += [recipe.label.voter, recipe.label.code.writer or recipe.label.voter]
+    asked += recipe.evaluate.models if recipe.evaluate is not None else []
     for role in asked:
         recipe.model(role)
 
@@ -93,6 +99,7 @@ class Session:
             "attempts": lambda: self.attempts,
             "screen": lambda: self.screened,
             "label": lambda: self.labels,
+            "evaluate": lambda: self.scores,
         }
         results[stage]()
 
@@ -325,6 +332,29 @@ class Session:
                     self.place, voted, kept.digest, voter, settings, Verifier(algebra=helper), seed=self.recipe.seed
                 )
             return labeling.decided(self.place, problems, kept.digest, ways)
+
+    @cached_property
+    def evaluated(self) -> list[Evaluated]:
+        """Every model's graded attempts at every benchmark."""
+        r = self.recipe
+        if r.evaluate is None:
+            raise UsageError("the recipe has no `evaluate`", where="evaluate")
+        stages = active(r)
+        own: list[Table[Any]] = [self.screened if r.screen is not None else self.problems] if {"synthesize", "problems"} & set(stages) else []
+        own += [self.triples] if "annotate" in stages else []
+        roles = [resolve(r, name) for name in r.evaluate.models]
+        with where_possible(self.say) as helper:
+            grader = Grader(r.evaluate, helper, chosen(r.evaluate.runner))
+            found = stage.evaluate(
+                self.place, r.evaluate, roles, grader, stage.corpus_of(r.evaluate.corpus, own), domain=r.domain, seed=r.seed
+            )
+            return list(found)
+
+    @cached_property
+    def scores(self) -> Table[Score]:
+        """What the attempts at the benchmarks come to."""
+        assert self.recipe.evaluate is not None
+        return scores.table(self.place, self.evaluated, self.recipe.evaluate)
 
     @cached_property
     def attempts(self) -> Table[Attempt]:

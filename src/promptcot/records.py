@@ -345,3 +345,33 @@ class Grade(Record):
     tokens: int | None = None
     cpu_s: float = 0.0
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score(Record):
+    """A model's figure on a benchmark: `value` with the interval `[low, high]` at `level`, over `n` questions and `attempts` at them.
+
+    `metric` is one of `evaluation.scores`; `k` what stands behind its @, 0 where nothing does. `error` is the standard error, clustered by
+    question, NaN where none is known."""
+
+    model: str
+    benchmark: str
+    metric: str
+    k: int
+    value: float
+    low: float
+    high: float
+    level: float
+    n: int
+    attempts: int
+    error: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap(Record):
+    """A question of a benchmark that shares a run of words with a training text. Parent: the question."""
+
+    benchmark: str
+    question: str
+    ngram: str
+    text: str

@@ -4,6 +4,7 @@ Here are its sections; `recipes` reads it. An unknown key is an error. A stage r
 the reference that `docs/recipe.md` is generated from.
 """
 
+from promptcot.recipe.evaluation import BenchmarkSpec, Evaluate
 from promptcot.recipe.inputs import Input, Inputs
 from promptcot.recipe.limits import Budget, Gates, Limits, Planned, StageLimits
 from promptcot.recipe.models import EngineSpec, ModelSpec
@@ -30,12 +31,14 @@ __all__ = [
     "Annotate",
     "Annotator",
     "Bars",
+    "BenchmarkSpec",
     "Bound",
     "Budget",
     "Code",
     "ColdStart",
     "Em",
     "EngineSpec",
+    "Evaluate",
     "Fit",
     "Gates",
     "Input",

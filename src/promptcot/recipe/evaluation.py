@@ -40,6 +40,8 @@ class Evaluate(Strict):
     """Roles of `models`; each makes its attempts at all benchmarks."""
     samples: int = Field(1, gt=0)
     """Attempts a question (the paper: 16 for contests, 1 for programs)."""
+    rows: int | None = Field(None, gt=0)
+    """At most so many questions of each benchmark, chosen by hash of seed and id."""
     sample: Sample = PAPER
     """How attempts are sampled; the paper's 0.6 and 0.95, but up to 81,920 tokens."""
     chat: bool = True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Protocol
 
 from promptcot.sandbox.launching import available
@@ -42,3 +44,18 @@ class Local:
     def session(self, program: Program, limits: Limits) -> Session:
         """A program in its sandbox."""
         return Session(program, limits)
+
+
+def chosen(address: str | None) -> Callable[[], Runner]:
+    """Who runs the programs: the server at an address, else this machine; found at the first call. Raises `MissingHere` then where there is
+    nobody."""
+
+    @cache
+    def find() -> Runner:
+        if not address:
+            return Local()
+        from promptcot.sandbox.remote import Remote
+
+        return Remote(address)
+
+    return find

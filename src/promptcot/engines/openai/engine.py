@@ -116,6 +116,11 @@ class OpenAIEngine:
             self._breaker.note(scored.id, scored.error)
             yield scored
 
+    def listed(self) -> list[str]:
+        """The names of the models that the servers list. Raises like `sample`."""
+        client, background = self._started()
+        return background.run(client.pool.models())
+
     def require_scorer(self) -> None:
         """Raise `MissingHere` unless the servers score given text; asks them with a few tokens."""
         client, background = self._started()

@@ -1,0 +1,198 @@
+"""The stage `evaluate`: for every benchmark its questions, for every model its attempts and their grades.
+
+    benchmark -> questions --model--> attempts --verify--> grades
+                     `-> overlap with the training texts
+
+Steps are named `evaluate/BENCHMARK/...`, so each is resumed and redone by itself. With `tries` there is a step for every try, over the
+questions not yet solved: a draw depends on its number alone, so nothing that is left out could have changed what was solved within k.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from promptcot.attempts import Asking, by_problem, draws
+from promptcot.contamination import evaluation_texts
+from promptcot.durable import sha256_of
+from promptcot.errors import UsageError
+from promptcot.evaluation import benchmarks, grading, overlap
+from promptcot.evaluation.benchmarks import Benchmark
+from promptcot.evaluation.grading import Grader
+from promptcot.evaluation.marks import Marks
+from promptcot.executors import Rows, Table, Task, Workplace, each, side_by_side
+from promptcot.outside import locate
+from promptcot.outcomes import Drop, Grading, Verdict
+from promptcot.recipe import BenchmarkSpec, Evaluate
+from promptcot.records import Attempt, Grade, Overlap, Question
+from promptcot.roles import Role
+from promptcot.store import StepSpec
+from promptcot.templates_solving import completion_prompt, solving_prompt, starter_prompt
+
+SCHEMA = 1
+SHARD_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The training texts that questions are looked for in: what they are, and their digest; `texts` is called when they are needed."""
+
+    name: str
+    digest: str
+    texts: Callable[[], Iterable[str]]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One model at one benchmark. `failed` attempts never came; `seconds` is the time that sampling took."""
+
+    model: str
+    benchmark: Benchmark
+    spec: BenchmarkSpec
+    attempts: tuple[Attempt, ...]
+    grades: tuple[Grade, ...]
+    failed: int
+    overlap: tuple[Overlap, ...]
+    corpus: str
+
+    @property
+    def marks(self) -> list[Marks]:
+        """The grades by question, in the benchmark's order; empty where there are none."""
+        found = defaultdict[str, list[Grade]](list)
+        for grade in self.grades:
+            found[grade.question].append(grade)
+        return [grading.marks_of(q.id, found[q.id]) for q in self.benchmark.questions if q.id in found]
+
+
+def prompt(question: Question) -> str:
+    """What a solver of a benchmark's question reads."""
+    if question.grading == Grading.CHECK:
+        return completion_prompt(question.starter)
+    if question.starter.strip():
+        return starter_prompt(question.problem, question.starter)
+    return solving_prompt(question.domain, question.problem)
+
+
+def settled(spec: BenchmarkSpec, settings: Evaluate) -> BenchmarkSpec:
+    """A benchmark's own settings, filled up with those of all."""
+    names = ("samples", "tries", "rows")
+    return spec.model_copy(update={name: getattr(settings, name) for name in names if getattr(spec, name) is None})
+
+
+def evaluate(
+    place: Workplace, settings: Evaluate, models: Sequence[Role], grader: Grader, corpus: Corpus | None, *, domain: str, seed: int
+) -> Iterator[Evaluated]:
+    """Every model at every benchmark, one after the other. What cannot be graded is sampled alone."""
+    loaded = _loaded(settings, domain, seed)
+    for _, benchmark in loaded:
+        if benchmark.gradable and any(q.grading in grading.PROGRAMS for q in benchmark.questions):
+            grader.runner()  # whether programs can run here is known before any model is asked
+    for spec, benchmark in loaded:
+        table = _questions(place, benchmark)
+        shared = _overlap(place, benchmark, table.digest, corpus, settings.ngram) if corpus else ()
+        for role in models:
+            done = _Bench(place, settings, spec, benchmark, table.digest, role, grader, seed)
+            attempts, grades, failed = done.tried() if spec.tries and benchmark.gradable else done.all_at_once()
+            yield Evaluated(role.name, benchmark, spec, tuple(attempts), tuple(grades), failed, shared, corpus.name if corpus else "")
+
+
+def _loaded(settings: Evaluate, domain: str, seed: int) -> list[tuple[BenchmarkSpec, Benchmark]]:
+    found = dict[str, tuple[BenchmarkSpec, Benchmark]]()
+    for spec in (settled(spec, settings) for spec in settings.benchmarks):
+        benchmark = benchmarks.load(spec.name, rows=spec.rows, window=spec.window, seed=seed, domain=domain)
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", benchmark.name)
+        if name in found:
+            raise UsageError(f"two benchmarks are called `{name}`", where="evaluate.benchmarks", remedy="rename one of the files")
+        found[name] = spec, replace(benchmark, name=name)
+    return list(found.values())
+
+
+def _questions(place: Workplace, benchmark: Benchmark) -> Table[Question]:
+    facts = {"digest": benchmark.digest, "questions": [q.id for q in benchmark.questions]}
+    spec = StepSpec(f"evaluate/{benchmark.name}/questions", Question, SCHEMA, facts, {})
+    return place.rows(spec, benchmark.questions, partial(each, make=lambda q: [q]), shard_rows=2_000)
+
+
+def _overlap(place: Workplace, benchmark: Benchmark, digest: str, corpus: Corpus, n: int) -> tuple[Overlap, ...]:
+    inputs = {"questions": digest, "corpus": corpus.digest}
+    spec = StepSpec(f"evaluate/{benchmark.name}/overlap", Overlap, overlap.SCHEMA, {"ngram": n}, inputs)
+
+    def make(questions: Sequence[Question]) -> Rows:
+        return overlap.overlap(questions, corpus.texts(), n).rows
+
+    return tuple(place.rows(spec, [benchmark.questions], partial(each, make=make), shard_rows=1, fan=None).rows)
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """A model at a benchmark."""
+
+    place: Workplace
+    settings: Evaluate
+    spec: BenchmarkSpec
+    benchmark: Benchmark
+    digest: str
+    role: Role
+    grader: Grader
+    seed: int
+
+    def all_at_once(self) -> tuple[list[Attempt], list[Grade], int]:
+        samples = self.spec.samples or 1
+        drawn = self._draw("attempts", self.benchmark.questions, range(samples), self.digest)
+        grades = self._grade("grades", drawn).rows if self.benchmark.gradable else []
+        return drawn.rows, grades, _failed(drawn)
+
+    def tried(self) -> tuple[list[Attempt], list[Grade], int]:
+        attempts, grades, failed, digest = list[Attempt](), list[Grade](), 0, self.digest
+        open_still = list(self.benchmark.questions)
+        for number in range(self.spec.samples or 1):
+            drawn = self._draw(f"attempts-{number + 1}", open_still, range(number, number + 1), digest)
+            graded = self._grade(f"grades-{number + 1}", drawn)
+            attempts, grades, failed, digest = attempts + drawn.rows, grades + graded.rows, failed + _failed(drawn), graded.digest
+            solved = {grade.question for grade in graded.rows if grade.verdict == Verdict.CORRECT}
+            open_still = [q for q in open_still if q.id not in solved]
+            if not open_still:
+                break
+        return attempts, grades, failed
+
+    def _name(self, step: str) -> str:
+        return f"evaluate/{self.benchmark.name}/{self.role.name}/{step}"
+
+    def _draw(self, step: str, questions: Sequence[Question], numbers: range, digest: str) -> Table[Attempt]:
+        how = Asking(self.settings.sample, self.settings.chat, prompt)
+        return draws(self.place, self._name(step), questions, digest, self.role, how, numbers, seed=self.seed)
+
+    def _grade(self, step: str, drawn: Table[Attempt]) -> Table[Grade]:
+        own = by_problem(drawn.rows)
+        items = [(q, own[q.id]) for q in self.benchmark.questions if q.id in own]
+        facts = self.settings.model_dump(include={"fallback", "cpu_s", "memory_mb"}) | {"algebra": self.grader.algebra is not None}
+        spec = StepSpec(self._name(step), Grade, grading.SCHEMA, facts, {"attempts": drawn.digest, "questions": self.digest})
+
+        def work(tasks: Iterator[Task[tuple[Question, list[Attempt]]]]) -> Iterator[tuple[int, Rows]]:
+            return side_by_side(tasks, lambda item: self.grader.grade(*item), os.cpu_count() or 1)
+
+        return self.place.rows(spec, items, work, shard_rows=SHARD_ROWS, fan=None)
+
+
+def _failed(drawn: Table[Attempt]) -> int:
+    return sum(row.reason == Drop.FAILED for row in drawn.drops)
+
+
+def corpus_of(files: Sequence[str], tables: Sequence[Table]) -> Corpus | None:  # type: ignore[type-arg]
+    """The training texts of a run: tables with a column `problem`, and files beside them. None where there are none."""
+    if not files and not tables:
+        return None
+    names = [f"{sum(t.arrow.num_rows for t in tables)} problems of this run"] * bool(tables) + list(files)
+    inputs = [t.digest for t in tables] + [sha256_of(locate(name)) for name in files]
+
+    def texts() -> Iterator[str]:
+        for table in tables:
+            yield from table.arrow["problem"].to_pylist()
+        for name in files:
+            yield from evaluation_texts(name)
+
+    return Corpus(", ".join(names), " ".join(inputs), texts)
