@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -37,6 +38,110 @@ def wilson(hits: int, n: int, level: float = 0.95) -> Estimate:
     center = (hits + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * math.sqrt(hits * (n - hits) / n + z * z / 4)
     return Estimate(hits / n, max(0.0, center - half), min(1.0, center + half), n, level)
+
+
+def exact(hits: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's limits of a share (Biometrika 26, 1934); `hits` and `n` may be effective counts, so no whole numbers."""
+    tail = (1 - level) / 2
+    low = beta_quantile(tail, hits, n - hits + 1) if hits > 0 else 0.0
+    high = beta_quantile(1 - tail, hits + 1, n - hits) if hits < n else 1.0
+    return low, high
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Of the mean of independent values: s / sqrt(n); where a value is a cluster's mean, the clustered standard error. nan for n < 2."""
+    return float(np.std(np.asarray(values, float), ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+PRIOR_QUESTIONS = 0.5
+"""How much evidence `effective_size` wants before it believes a variance below the largest possible, in questions' worth of hits or misses."""
+
+
+def effective_size(values: Sequence[float], level: float = 0.95) -> float:
+    """How many independent yes-or-no questions tell as much as these values from [0, 1] (Korn and Graubard, Survey Methodology 24, 1998).
+
+    n* = p (1 - p) / se^2, times (z / t)^2 with n - 1 degrees of freedom, and no less than n: a value from [0, 1] varies no more than one
+    of {0, 1}. Close to 0 and 1 the few hits seen say little about the variance, so what n* has over n is shrunk by x / (x + 1/2), where x
+    is the smaller of the sums of hits and misses. All values equal: n."""
+    n, p, se = len(values), math.fsum(values) / len(values), standard_error(values)
+    if n < 2 or se * se <= 1e-15:
+        return float(n)
+    believed = p * (1 - p) / se**2 * (NormalDist().inv_cdf(0.5 + level / 2) / t_quantile(0.5 + level / 2, n - 1)) ** 2
+    x = n * min(p, 1 - p)
+    return n + max(0.0, believed - n) * x / (x + PRIOR_QUESTIONS)
+
+
+def bounded_mean(values: Sequence[float], level: float = 0.95) -> Estimate:
+    """The mean of independent values from [0, 1], with Clopper and Pearson's limits for `effective_size` yes-or-no questions.
+
+    For values 0 and 1 that is the exact binomial interval. Simulated on beta-distributed questions (n from 8 to 200, 1 to 16 attempts, means
+    from 0.5 to 0.999), 95 % intervals cover the truth 94.8 to 100 % of the time; t intervals fall to 5 %, Wilson's with n* to 84 %.
+    No values: nan in [0, 1]."""
+    if not values:
+        return Estimate(math.nan, 0.0, 1.0, 0, level)
+    p, size = min(1.0, math.fsum(values) / len(values)), effective_size(values, level)
+    low, high = exact(p * size, size, level)
+    return Estimate(p, min(low, p), max(high, p), len(values), level)
+
+
+def student(values: Sequence[float], level: float = 0.95) -> Estimate:
+    """The mean of independent values without bounds, with Student's t interval. With fewer than two values it is the whole line."""
+    value = math.fsum(values) / len(values) if values else math.nan
+    if len(values) < 2:
+        return Estimate(value, -math.inf, math.inf, len(values), level)
+    half = t_quantile(0.5 + level / 2, len(values) - 1) * standard_error(values)
+    return Estimate(value, value - half, value + half, len(values), level)
+
+
+def beta_cdf(x: float, a: float, b: float) -> float:
+    """The regularized incomplete beta function I_x(a, b) by its continued fraction (DLMF 8.17.22, the modified Lentz method)."""
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):
+        return 1 - beta_cdf(1 - x, b, a)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
+    upper, lower, value = 1.0, 0.0, 1.0
+    for step in range(5000):
+        m = step // 2
+        if step % 2:
+            term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        else:
+            term = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)) if step else 1.0
+        lower, upper = 1 / (1 + term * lower), 1 + term / upper
+        value *= upper * lower
+        if abs(upper * lower - 1) < 1e-14:
+            break
+    return front * (value - 1)
+
+
+def t_cdf(t: float, df: float) -> float:
+    """Student's distribution function."""
+    tail = beta_cdf(df / (df + t * t), df / 2, 0.5) / 2
+    return 1 - tail if t > 0 else tail
+
+
+@lru_cache(maxsize=1024)
+def t_quantile(p: float, df: float) -> float:
+    """The inverse of `t_cdf`."""
+    if p < 0.5:
+        return -t_quantile(1 - p, df)
+    high = 1.0
+    while t_cdf(high, df) < p:
+        high *= 2
+    return bisect(lambda t: t_cdf(t, df) - p, 0.0, high)
+
+
+def beta_quantile(p: float, a: float, b: float) -> float:
+    """The inverse of `beta_cdf`."""
+    return bisect(lambda x: beta_cdf(x, a, b) - p, 0.0, 1.0)
+
+
+def bisect(rising: Callable[[float], float], low: float, high: float) -> float:
+    """Where a rising function crosses 0 in [low, high], to the last bits."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
+    return (low + high) / 2
 
 
 def ratio_of_sums(values: Sequence[float], sizes: Sequence[float], *, level: float = 0.90, draws: int = 4000, seed: int = 0) -> Estimate:
