@@ -186,8 +186,8 @@ def evaluate(
     watch: Watch | None = None,
     say: Callable[[str], None] = _silent,
 ) -> Evaluation:
-    """Evaluate, or resume, by a recipe (or run folder) with a section `evaluate`; or a `model` on `benchmarks`, by `settings` as that section
-    has them. `model` is a folder, an alias, a hub id or the address of a server (then `served` and `key_env` may name its model and key)."""
+    """Evaluate, or resume, by a recipe (or run folder) with a section `evaluate`; or a `model` on `benchmarks`, by `settings` as that
+    section has them. `model` is a folder, an alias, a hub id or a server's address (`served` and `key_env` may name its model and key)."""
     target = Path(folder) if folder else None
     if recipe is not None:
         loaded, opened = open_recipe(str(recipe), target, overrides, None)

@@ -12,6 +12,7 @@ import typer
 
 from promptcot.errors import UsageError
 
+
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command("evaluate")(evaluate)
@@ -22,7 +23,8 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE|DIR]", help="A recipe with `evaluate`, or a run folder.")] = None,
     benchmark: Annotated[
-        list[str] | None, typer.Option("--benchmark", help="NAME (see `promptcot benchmarks`), reasoning-gym:TASK or FILE.jsonl. Repeatable.")
+        list[str] | None,
+        typer.Option("--benchmark", help="NAME (see `benchmarks`), reasoning-gym:TASK or FILE.jsonl. Repeatable."),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="A folder, an alias, a hub id, or a server's http://HOST:PORT/v1.")] = None,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Attempts a question.")] = 1,
@@ -43,7 +45,7 @@ def evaluate(
     data: Annotated[Path | None, typer.Option("--data", envvar="PROMPTCOT_DATA", help="Folder with benchmark files.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
 ) -> None:
-    """Score a model on benchmarks: attempts, verdicts, figures with their intervals. Resumes; of a recipe, or with --benchmark and --model."""
+    """Score a model on benchmarks: attempts, verdicts, figures with intervals. Of a recipe or run, or by --benchmark and --model."""
     from promptcot import api
     from promptcot.evaluation import shown
     from promptcot.progress import ProgressPrinter
@@ -105,5 +107,3 @@ def benchmarks() -> None:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-

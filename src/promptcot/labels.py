@@ -33,9 +33,7 @@ def by_vote(
     first = draws(place, "label/first_draws", problems, digest, voter, how, range(settings.agree), seed=seed)
     attempts = by_problem(first.rows)
     open_still = [p for p in problems if not _poll(attempts[p.id], verifier, rule, settings.votes).settled()]
-    rest = draws(
-        place, "label/more_draws", open_still, first.digest, voter, how, range(settings.agree, settings.votes), seed=seed
-    )
+    rest = draws(place, "label/more_draws", open_still, first.digest, voter, how, range(settings.agree, settings.votes), seed=seed)
     for problem, more in by_problem(rest.rows).items():
         attempts[problem] += more
     facts = {"votes": settings.votes, "agree": settings.agree, "margin": settings.margin, "algebra": verifier.algebra is not None}

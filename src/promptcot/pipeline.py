@@ -24,7 +24,7 @@ from promptcot.em import EmResult, Round, Setting
 from promptcot.engines import open_embedder
 from promptcot.engines.protocol import Embedder
 from promptcot.errors import Stopped, UsageError
-from promptcot.evaluation import scores, stage
+from promptcot.evaluation import scoring, stage
 from promptcot.evaluation.grading import Grader
 from promptcot.evaluation.stage import Evaluated
 from promptcot.executors import LocalWorkplace, Rows, Table, Task, each, side_by_side
@@ -340,7 +340,9 @@ class Session:
         if r.evaluate is None:
             raise UsageError("the recipe has no `evaluate`", where="evaluate")
         stages = active(r)
-        own: list[Table[Any]] = [self.screened if r.screen is not None else self.problems] if {"synthesize", "problems"} & set(stages) else []
+        own: list[Table[Any]] = (
+            [self.screened if r.screen is not None else self.problems] if {"synthesize", "problems"} & set(stages) else []
+        )
         own += [self.triples] if "annotate" in stages else []
         roles = [resolve(r, name) for name in r.evaluate.models]
         with where_possible(self.say) as helper:
@@ -354,7 +356,7 @@ class Session:
     def scores(self) -> Table[Score]:
         """What the attempts at the benchmarks come to."""
         assert self.recipe.evaluate is not None
-        return scores.table(self.place, self.evaluated, self.recipe.evaluate)
+        return scoring.table(self.place, self.evaluated, self.recipe.evaluate)
 
     @cached_property
     def attempts(self) -> Table[Attempt]:

@@ -6,10 +6,10 @@ SOLVING = {
     "math": "Solve the problem below. Reason step by step, then give the final answer, and nothing else, inside \\boxed{}.",
     "code": "Write a Python 3 program that solves the problem below. It reads standard input and writes standard output. Think first, then"
     " give the whole program in one ```python block.",
-    "method": "Write Python 3 code that solves the problem below, going on from the starter code. Keep its names. Think first, then give the"
-    " whole code in one ```python block.",
-    "function": "Complete the Python function below. Think first, then give the whole function, with all that it needs, in one ```python"
-    " block.",
+    "method": "Write Python 3 code that solves the problem below, going on from the starter code. Keep its names. Think first, then give"
+    " the whole code in one ```python block.",
+    "function": "Complete the Python function below. Think first, then give the whole function, with all that it needs, in one"
+    " ```python block.",
 }
 
 

@@ -53,7 +53,7 @@ def name(benchmarks: Sequence[str], model: str) -> str:
 
 def _listed(engine: Mapping[str, Any]) -> str:
     """The first model that a server lists."""
-    from promptcot.engines.openai import OpenAIEngine
+    from promptcot.engines.openai.engine import OpenAIEngine
     from promptcot.recipe import EngineSpec
 
     with OpenAIEngine.open(Path("-"), EngineSpec.model_validate(engine)) as opened:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from promptcot.errors import UsageError
-from promptcot.evaluation import procedural
+from promptcot.evaluation.benchmarks import procedural
 from promptcot.evaluation.marks import Marks
 from promptcot.outcomes import Finish, Grading, Verdict
 from promptcot.recipe import Evaluate

@@ -22,7 +22,7 @@ class Found:
 
 
 def overlap(questions: Sequence[Question], texts: Iterable[str], n: int) -> Found:
-    """Which questions share a word n-gram with a text; one of fewer than n words must stand in it whole (or, below 8 words, be the text)."""
+    """Which questions share a word n-gram with a text; one of fewer than n words must stand in it whole, or below 8 words be the text."""
     where, whole, lengths = defaultdict[int, list[int]](list), defaultdict[str, list[int]](list), set[int]()
     for place, question in enumerate(questions):
         found = grams_of(question.problem, n)

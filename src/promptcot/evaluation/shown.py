@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from promptcot.evaluation.scores import RATES, title
+from promptcot.evaluation.scoring import RATES, title
 from promptcot.evaluation.stage import Evaluated
 from promptcot.intervals import Estimate
 from promptcot.recipe import Evaluate

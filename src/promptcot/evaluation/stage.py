@@ -25,8 +25,8 @@ from promptcot.evaluation.benchmarks import Benchmark
 from promptcot.evaluation.grading import Grader
 from promptcot.evaluation.marks import Marks
 from promptcot.executors import Rows, Table, Task, Workplace, each, side_by_side
-from promptcot.outside import locate
 from promptcot.outcomes import Drop, Grading, Verdict
+from promptcot.outside import locate
 from promptcot.recipe import BenchmarkSpec, Evaluate
 from promptcot.records import Attempt, Grade, Overlap, Question
 from promptcot.roles import Role
@@ -58,6 +58,8 @@ class Evaluated:
     failed: int
     overlap: tuple[Overlap, ...]
     corpus: str
+    digest: str
+    """Stands for the grades."""
 
     @property
     def marks(self) -> list[Marks]:
@@ -96,8 +98,9 @@ def evaluate(
         shared = _overlap(place, benchmark, table.digest, corpus, settings.ngram) if corpus else ()
         for role in models:
             done = _Bench(place, settings, spec, benchmark, table.digest, role, grader, seed)
-            attempts, grades, failed = done.tried() if spec.tries and benchmark.gradable else done.all_at_once()
-            yield Evaluated(role.name, benchmark, spec, tuple(attempts), tuple(grades), failed, shared, corpus.name if corpus else "")
+            made = done.tried() if spec.tries and benchmark.gradable else done.all_at_once()
+            name = corpus.name if corpus else ""
+            yield Evaluated(role.name, benchmark, spec, tuple(made.attempts), tuple(made.grades), made.failed, shared, name, made.digest)
 
 
 def _loaded(settings: Evaluate, domain: str, seed: int) -> list[tuple[BenchmarkSpec, Benchmark]]:
@@ -127,6 +130,22 @@ def _overlap(place: Workplace, benchmark: Benchmark, digest: str, corpus: Corpus
     return tuple(place.rows(spec, [benchmark.questions], partial(each, make=make), shard_rows=1, fan=None).rows)
 
 
+@dataclass
+class _Made:
+    """Attempts and grades so far, and what stands for them."""
+
+    attempts: list[Attempt]
+    grades: list[Grade]
+    failed: int
+    digest: str
+
+    def add(self, drawn: Table[Attempt], graded: Table[Grade] | None) -> None:
+        self.attempts += drawn.rows
+        self.failed += sum(row.reason == Drop.FAILED for row in drawn.drops)
+        self.grades += graded.rows if graded else []
+        self.digest = graded.digest if graded else drawn.digest
+
+
 @dataclass(frozen=True)
 class _Bench:
     """A model at a benchmark."""
@@ -140,24 +159,21 @@ class _Bench:
     grader: Grader
     seed: int
 
-    def all_at_once(self) -> tuple[list[Attempt], list[Grade], int]:
-        samples = self.spec.samples or 1
-        drawn = self._draw("attempts", self.benchmark.questions, range(samples), self.digest)
-        grades = self._grade("grades", drawn).rows if self.benchmark.gradable else []
-        return drawn.rows, grades, _failed(drawn)
+    def all_at_once(self) -> _Made:
+        made = _Made([], [], 0, self.digest)
+        drawn = self._draw("attempts", self.benchmark.questions, range(self.spec.samples or 1), self.digest)
+        made.add(drawn, self._grade("grades", drawn) if self.benchmark.gradable else None)
+        return made
 
-    def tried(self) -> tuple[list[Attempt], list[Grade], int]:
-        attempts, grades, failed, digest = list[Attempt](), list[Grade](), 0, self.digest
-        open_still = list(self.benchmark.questions)
+    def tried(self) -> _Made:
+        made = _Made([], [], 0, self.digest)
+        solved = set[str]()
         for number in range(self.spec.samples or 1):
-            drawn = self._draw(f"attempts-{number + 1}", open_still, range(number, number + 1), digest)
-            graded = self._grade(f"grades-{number + 1}", drawn)
-            attempts, grades, failed, digest = attempts + drawn.rows, grades + graded.rows, failed + _failed(drawn), graded.digest
-            solved = {grade.question for grade in graded.rows if grade.verdict == Verdict.CORRECT}
-            open_still = [q for q in open_still if q.id not in solved]
-            if not open_still:
-                break
-        return attempts, grades, failed
+            questions = [q for q in self.benchmark.questions if q.id not in solved]
+            drawn = self._draw(f"attempts-{number + 1}", questions, range(number, number + 1), made.digest)
+            made.add(drawn, self._grade(f"grades-{number + 1}", drawn))
+            solved = {grade.question for grade in made.grades if grade.verdict == Verdict.CORRECT}
+        return made
 
     def _name(self, step: str) -> str:
         return f"evaluate/{self.benchmark.name}/{self.role.name}/{step}"
@@ -176,10 +192,6 @@ class _Bench:
             return side_by_side(tasks, lambda item: self.grader.grade(*item), os.cpu_count() or 1)
 
         return self.place.rows(spec, items, work, shard_rows=SHARD_ROWS, fan=None)
-
-
-def _failed(drawn: Table[Attempt]) -> int:
-    return sum(row.reason == Drop.FAILED for row in drawn.drops)
 
 
 def corpus_of(files: Sequence[str], tables: Sequence[Table]) -> Corpus | None:  # type: ignore[type-arg]

@@ -15,7 +15,7 @@ class BenchmarkSpec(Strict):
     """A benchmark; what is left out is as for all of them."""
 
     name: str
-    """One that `promptcot benchmarks` lists, `reasoning-gym:TASK?key=value`, or a JSONL file (`id, problem, answer` or `id, problem, tests`)."""
+    """One that `promptcot benchmarks` lists, `reasoning-gym:TASK?key=value`, or a JSONL file: `id, problem`, and `answer` or `tests`."""
     rows: int | None = Field(None, gt=0)
     """At most so many questions, chosen by hash of seed and id."""
     window: tuple[str, str] | None = None

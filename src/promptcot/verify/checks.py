@@ -23,7 +23,7 @@ LONGEST = 1 << 16
 """Bytes of a value: they are hostile, and hashing members that collide takes time in the square of this."""
 _LIMITS = Limits(cpu_s=10, wall_s=60)
 
-_STAND_IN = '''
+_STAND_IN = """
 
 class Wanted__(BaseException):
     pass
@@ -45,9 +45,9 @@ def replay__(check, name, known):
     except Exception as error:
         return ("failed", f"call {len(called)}: {error!r}"[:300])
     return ("passed", "")
-'''
+"""
 
-_PLAIN = '''
+_PLAIN = """
 
 def plain__(value):
     for kind in (bool, int, float, str, bytes):
@@ -62,7 +62,7 @@ def plain__(value):
 
 def called__(*args, **named):
     return plain__(FUNCTION(*args, **named))
-'''
+"""
 
 
 @dataclass(frozen=True)
