@@ -22,6 +22,9 @@ from promptcot.seeds.rows import Raw
 GENERATED = 100
 """Instances of a procedural task where the input sets no `rows`."""
 
+_TRANSPORTS = ("httpx", "httpx2", "httpcore")
+"""Whose errors the hub's client lets through when single files are read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -119,6 +122,12 @@ def hub_rows(name: str, split: str, revision: str | None = None, files: Sequence
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
         raise UsageError(
             f"the data set cannot be read: {error}", where=f"hf:{name} (split {split})", remedy="check `hub_split` and the configuration"
+        ) from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in _TRANSPORTS:
+            raise
+        raise MissingHere(
+            f"the hub cannot be reached: {error}", where=f"hf:{name}", remedy="connect, or give the path of a downloaded copy"
         ) from error
     for number, row in enumerate(table, 1):
         yield Raw.of(f"hf:{name}:{number}", row)
