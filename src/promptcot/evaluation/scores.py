@@ -1,7 +1,7 @@
 """The score of one question: what its attempts say of it, from 0 to 1.
 
-An attempt that the verifier failed on is out of every count here but that of `share_of_verifier_errors`; attempts that are undecided, cut off
-or without an answer are failures.
+An attempt that the verifier failed on is out of every count here but that of `share_of_verifier_errors`; attempts that are undecided, cut
+off or without an answer are failures.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def solves(k: int) -> Score:
 def majority(k: int) -> Score:
     """The chance that the answer most of `k` attempts agree on is right: the mean over all subsets of `k`, exactly.
 
-    Equal answers are right or wrong together, attempts without an answer vote for nothing, answers that tie share the credit equally, and no
-    vote at all is a failure."""
+    Equal answers are right or wrong together, attempts without an answer vote for nothing, answers that tie share the credit equally, and
+    no vote at all is a failure."""
 
     def score(marks: Marks) -> float:
         enough(marks, k)
