@@ -347,8 +347,9 @@ class Session:
         roles = [resolve(r, name) for name in r.evaluate.models]
         with where_possible(self.say) as helper:
             grader = Grader(r.evaluate, helper, chosen(r.evaluate.runner))
+            paths = {name: str(r.model(name).path) for name in r.evaluate.models}
             found = stage.evaluate(
-                self.place, r.evaluate, roles, grader, stage.corpus_of(r.evaluate.corpus, own), domain=r.domain, seed=r.seed
+                self.place, r.evaluate, roles, paths, grader, stage.corpus_of(r.evaluate.corpus, own), domain=r.domain, seed=r.seed
             )
             return list(found)
 

@@ -199,6 +199,8 @@ def gather(session: Session, run: Run) -> Parts:
         kept=screened.rows if screened else problems.rows if problems else (),
         screened_out=screened.drops if screened else (),
         em=session.em if "em" in stages else None,
+        evaluated=session.evaluated if "evaluate" in stages else (),
+        scores=session.scores.rows if "evaluate" in stages else (),
         gates=session.gates if "cold_start" in stages else (),
         manifests=manifests,
         models=_models(session),

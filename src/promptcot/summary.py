@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from promptcot.em import EmResult
+from promptcot.evaluation import scoring, shown
+from promptcot.evaluation.stage import Evaluated
 from promptcot.gates import Gate
 from promptcot.intervals import Estimate
 from promptcot.recipe import Recipe
-from promptcot.records import ConceptSet, Dropped, Health, Problem, Record, Seed, Triple
+from promptcot.records import ConceptSet, Dropped, Health, Problem, Record, Score, Seed, Triple
 from promptcot.report import data as page
 from promptcot.store import Manifest
 from promptcot.usage import Usage
@@ -34,6 +36,8 @@ class Parts:
     screened_out: Sequence[Dropped] = ()
     em: EmResult | None = None
     gates: Sequence[Gate] = ()
+    evaluated: Sequence[Evaluated] = ()
+    scores: Sequence[Score] = ()
     manifests: Sequence[Manifest] = ()
     models: Sequence[page.ModelRow] = ()
     seconds: float | None = None
@@ -64,6 +68,7 @@ def report_data(recipe: Recipe, parts: Parts, origin: page.Origin, banner: str) 
         rounds=rounds(parts),
         problems=tuple(rows[:SHOWN]),
         problems_left_out=max(0, len(rows) - SHOWN),
+        evaluations=tuple(_scores(recipe, one, parts.scores) for one in parts.evaluated),
         models=tuple(parts.models),
         sources=tuple(_sources([*parts.seeds] or [*parts.triples])),
         gates=tuple(_gate(gate) for gate in parts.gates),
@@ -138,6 +143,21 @@ def _shown(e: Estimate, unit: str) -> page.Estimate:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def _scores(recipe: Recipe, one: Evaluated, scores: Sequence[Score]) -> page.BenchmarkScores:
+    assert recipe.evaluate is not None
+    own = [s for s in scores if (s.model, s.benchmark) == (one.model, one.benchmark.name)]
+    units = {s.id: page.SHARE if s.metric in scoring.RATES else page.TOKENS if s.metric == "tokens" else "" for s in own}
+    drawn = {scoring.title(s): page.Estimate(s.value, _finite(s.low), _finite(s.high), s.n, units[s.id], "questions", s.level) for s in own}
+    return page.BenchmarkScores(
+        model=one.path,
+        benchmark=one.benchmark.name,
+        about=shown.about(one, recipe.evaluate),
+        scores=drawn,
+        overlap=shown.overlap_text(one, recipe.evaluate.ngram),
+        warning=one.benchmark.note,
+    )
 
 
 def _funnel(m: Manifest) -> page.FunnelStage:

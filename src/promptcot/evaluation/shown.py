@@ -35,22 +35,30 @@ def as_text(done: Sequence[Evaluated], scores: Sequence[Score], settings: Evalua
 
 def _block(one: Evaluated, scores: Sequence[Score], settings: Evaluate) -> Iterable[str]:
     own = [s for s in scores if (s.model, s.benchmark) == (one.model, one.benchmark.name)]
-    how = settings.sample
-    yield f"{one.benchmark.name}: {len(one.benchmark.questions)} questions from {one.benchmark.source}, digest {one.benchmark.digest[:12]}"
+    yield f"{one.path} on {one.benchmark.name}: {about(one, settings)}"
     if one.benchmark.note:
         yield f"  note: {one.benchmark.note}"
-    tries = f"up to {one.spec.samples} tries" if one.spec.tries else f"{one.spec.samples} attempts a question"
-    yield f"  model {one.model}, {tries}, T={how.temperature:g}, top_p={how.top_p:g}, at most {how.max_tokens} tokens"
     if not own:
         yield f"  {len(one.attempts)} attempts, not graded"
     for score in own:
         yield f"  {title(score):<14} {value(score):>24}   n={score.n}, {score.attempts} attempts, {score.level:.0%}"
     if one.failed:
         yield f"  {one.failed} attempts never came from the engine and are in no score"
-    yield f"  {_overlap_text(one, settings.ngram)}"
+    yield f"  {overlap_text(one, settings.ngram)}"
 
 
-def _overlap_text(one: Evaluated, n: int) -> str:
+def about(one: Evaluated, settings: Evaluate) -> str:
+    """Where the questions are from, and how attempts were sampled."""
+    how, found = settings.sample, one.benchmark
+    tries = f"up to {one.spec.samples} tries" if one.spec.tries else f"{one.spec.samples} attempts a question"
+    return (
+        f"{len(found.questions)} questions from {found.source} (digest {found.digest[:12]}), {tries}, "
+        f"T={how.temperature:g}, top_p={how.top_p:g}, at most {how.max_tokens} tokens"
+    )
+
+
+def overlap_text(one: Evaluated, n: int) -> str:
+    """How many questions stand in the training texts."""
     if not one.corpus:
         return "overlap with training texts: not looked for (name them with --corpus)"
     count, of = len(one.overlap), len(one.benchmark.questions)
@@ -67,6 +75,7 @@ def _json(one: Evaluated, scores: Sequence[Score], settings: Evaluate) -> dict[s
     overlap = {"ngram": settings.ngram, "corpus": one.corpus, "questions": [row.question for row in one.overlap]} if one.corpus else None
     return {
         "model": one.model,
+        "path": one.path,
         "benchmark": one.benchmark.name,
         "questions": len(one.benchmark.questions),
         "source": one.benchmark.source,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -48,9 +48,10 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One model at one benchmark. `failed` attempts never came; `seconds` is the time that sampling took."""
+    """One model at one benchmark. `model` is its role, `path` where its weights are from; `failed` attempts never came."""
 
     model: str
+    path: str
     benchmark: Benchmark
     spec: BenchmarkSpec
     attempts: tuple[Attempt, ...]
@@ -86,9 +87,17 @@ def settled(spec: BenchmarkSpec, settings: Evaluate) -> BenchmarkSpec:
 
 
 def evaluate(
-    place: Workplace, settings: Evaluate, models: Sequence[Role], grader: Grader, corpus: Corpus | None, *, domain: str, seed: int
+    place: Workplace,
+    settings: Evaluate,
+    models: Sequence[Role],
+    paths: Mapping[str, str],
+    grader: Grader,
+    corpus: Corpus | None,
+    *,
+    domain: str,
+    seed: int,
 ) -> Iterator[Evaluated]:
-    """Every model at every benchmark, one after the other. What cannot be graded is sampled alone."""
+    """Every model at every benchmark, one after the other. What cannot be graded is sampled alone. `paths`: the models' names, by role."""
     loaded = _loaded(settings, domain, seed)
     for _, benchmark in loaded:
         if benchmark.gradable and any(q.grading in grading.PROGRAMS for q in benchmark.questions):
@@ -100,7 +109,18 @@ def evaluate(
             done = _Bench(place, settings, spec, benchmark, table.digest, role, grader, seed)
             made = done.tried() if spec.tries and benchmark.gradable else done.all_at_once()
             name = corpus.name if corpus else ""
-            yield Evaluated(role.name, benchmark, spec, tuple(made.attempts), tuple(made.grades), made.failed, shared, name, made.digest)
+            yield Evaluated(
+                role.name,
+                paths[role.name],
+                benchmark,
+                spec,
+                tuple(made.attempts),
+                tuple(made.grades),
+                made.failed,
+                shared,
+                name,
+                made.digest,
+            )
 
 
 def _loaded(settings: Evaluate, domain: str, seed: int) -> list[tuple[BenchmarkSpec, Benchmark]]:

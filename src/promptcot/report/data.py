@@ -222,6 +222,22 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkScores:
+    """A model at a benchmark."""
+
+    model: str
+    benchmark: str
+    about: str
+    """Where the questions are from and how attempts were sampled."""
+    scores: dict[str, Estimate]
+    """By name (`avg@4`), the main one first; over questions. Empty: it cannot be graded."""
+    overlap: str
+    """How many questions stand in the training texts, or that none were looked through."""
+    warning: str = ""
+    """What a reader of the scores must know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """How the run was made and how to make it again."""
 
@@ -249,6 +265,7 @@ class ReportData:
     """Kept and dropped ones."""
     problems_left_out: int = 0
     """Rows that exist but are not in `problems`; the page says so."""
+    evaluations: tuple[BenchmarkScores, ...] = ()
     models: tuple[ModelRow, ...] = ()
     sources: tuple[SourceRow, ...] = ()
     gates: tuple[Gate, ...] = ()

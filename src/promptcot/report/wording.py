@@ -201,10 +201,23 @@ def stage(name: str) -> str:
 def headline(data: ReportData) -> str:
     """The first sentence: what went in, what came out, whether EM beat its start."""
     parts = [*_flow(data.facts), _em_clause(data.em)]
+    if len(parts) == 1 and data.em is None and data.evaluations:
+        return _scored(data)
     if len(parts) == 1 and data.em is None:
         return "Nothing has come out of this run yet."
     sentence = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"
     return sentence[0].upper() + sentence[1:] + "."
+
+
+def _scored(data: ReportData) -> str:
+    """Of a run that only evaluates: the first score."""
+    found = data.evaluations[0]
+    if not found.scores:
+        return f"{found.model} made attempts at {found.benchmark}, which cannot be graded."
+    name, first = next(iter(found.scores.items()))
+    rest = len(data.evaluations) - 1
+    more = f", and {counted(rest, 'further evaluations')} below" if rest else ""
+    return f"{found.model} reached {name} {full(first)} on {found.benchmark}{more}."
 
 
 def _flow(facts: Facts) -> Iterable[str]:
