@@ -1,7 +1,7 @@
 """The score of one question: what its attempts say of it, from 0 to 1.
 
-An attempt that the verifier failed on is out of every count here but that of `share_of_verifier_errors`; attempts that are undecided, cut off
-or without an answer are failures.
+An attempt that the verifier failed on is out of every count here but that of `share_of_verifier_errors`; attempts that are undecided, cut
+off or without an answer are failures.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def solves(k: int) -> Score:
     """1 where one of the first `k` counted attempts is right, else 0. Attempts after the first right one make no difference."""
 
     def score(marks: Marks) -> float:
-        first = [v for v in marks.verdicts if v is not Verdict.VERIFIER_ERROR][:k]
+        first = counted(marks)[:k]
         if Verdict.CORRECT in first:
             return 1.0
         enough(marks, k)
@@ -52,8 +52,8 @@ def solves(k: int) -> Score:
 def majority(k: int) -> Score:
     """The chance that the answer most of `k` attempts agree on is right: the mean over all subsets of `k`, exactly.
 
-    Equal answers are right or wrong together, attempts without an answer vote for nothing, answers that tie share the credit equally, and no
-    vote at all is a failure."""
+    Equal answers are right or wrong together, attempts without an answer vote for nothing, answers that tie share the credit equally, and
+    no vote at all is a failure."""
 
     def score(marks: Marks) -> float:
         enough(marks, k)
@@ -87,6 +87,11 @@ def tokens(marks: Marks) -> float | None:
     """Mean tokens of the attempts whose number is known; no score, since it is no share, but used like one."""
     known = [n for n in marks.tokens if n is not None]
     return sum(known) / len(known) if known else None
+
+
+def counted(marks: Marks) -> list[Verdict]:
+    """The verdicts in the denominator, in the order of their draws."""
+    return [v for v in marks.verdicts if v is not Verdict.VERIFIER_ERROR]
 
 
 def enough(marks: Marks, k: int) -> int:
