@@ -104,7 +104,8 @@ def bootstrap_mean(values: Sequence[float], *, level: float = 0.95, draws: int =
 def bootstrap_means(values: Sequence[float], draws: int, seed: int) -> np.ndarray:
     """Means of `draws` samples of the values with replacement."""
     known = np.asarray(values, float)
-    return known[np.random.default_rng(seed).integers(0, len(known), (draws, len(known)))].mean(axis=1)
+    means: np.ndarray = known[np.random.default_rng(seed).integers(0, len(known), (draws, len(known)))].mean(axis=1)
+    return means
 
 
 def student(values: Sequence[float], level: float = 0.95) -> Estimate:

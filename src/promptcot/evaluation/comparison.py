@@ -1,7 +1,7 @@
 """Two runs on the same questions, paired: a difference with its interval, a sign test, and what did not pair.
 
-A difference whose interval holds 0 is no gain, however large: `Comparison.verdict` says `no evidence`. Of several benchmarks some will show a
-gain by chance alone; `survivors` says which are left after Holm's correction.
+A difference whose interval holds 0 is no gain, however large: `Comparison.verdict` says `no evidence`. Of several benchmarks some will
+show a gain by chance alone; `survivors` says which are left after Holm's correction.
 """
 
 from __future__ import annotations
@@ -111,6 +111,6 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
 
 
 def survivors(comparisons: Mapping[str, Comparison], alpha: float = 1 - LEVEL) -> tuple[str, ...]:
-    """The benchmarks whose difference, either way, is still there after Holm's correction: with chance alpha or less any of them is false."""
+    """The benchmarks whose difference, either way, outlives Holm's correction: the chance that any of them is false is alpha or less."""
     adjusted = holm({name: comparison.p for name, comparison in comparisons.items()})
     return tuple(name for name in comparisons if adjusted[name] <= alpha)

@@ -40,7 +40,7 @@ def solves(k: int) -> Score:
     """1 where one of the first `k` counted attempts is right, else 0. Attempts after the first right one make no difference."""
 
     def score(marks: Marks) -> float:
-        first = [v for v in marks.verdicts if v is not Verdict.VERIFIER_ERROR][:k]
+        first = counted(marks)[:k]
         if Verdict.CORRECT in first:
             return 1.0
         enough(marks, k)
@@ -87,6 +87,11 @@ def tokens(marks: Marks) -> float | None:
     """Mean tokens of the attempts whose number is known; no score, since it is no share, but used like one."""
     known = [n for n in marks.tokens if n is not None]
     return sum(known) / len(known) if known else None
+
+
+def counted(marks: Marks) -> list[Verdict]:
+    """The verdicts in the denominator, in the order of their draws."""
+    return [v for v in marks.verdicts if v is not Verdict.VERIFIER_ERROR]
 
 
 def enough(marks: Marks, k: int) -> int:
