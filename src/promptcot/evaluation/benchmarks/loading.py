@@ -112,7 +112,7 @@ def _mapper(form: Form) -> Mapper:
 
 
 def _questions(rows: Iterator[Raw], mapped: Mapper, window: Window | None, fields: str) -> Iterator[Question]:
-    """Questions in the window; the others' tests are not looked at. Raises `UsageError` for a name that comes twice and for what is no question."""
+    """Questions in the window; the others' tests are not looked at. Raises `UsageError` for a doubled name and what is no question."""
     seen = set[str]()
     for raw in rows:
         if raw.data is None:
