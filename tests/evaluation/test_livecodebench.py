@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import datetime
 import json
 import os
 import pickle
@@ -66,6 +67,7 @@ def test_how_hidden_tests_are_packed_makes_no_difference(tmp_path):
         ({"public_test_cases": '[{"input": "1", "output": "1", "testtype": "stdin"}]'}, "public_test_cases"),
         ({"private_test_cases": '[{"input": 1, "output": "1", "testtype": "functional"}]'}, "private_test_cases"),
         ({"private_test_cases": "not packed"}, "private_test_cases"),
+        ({"private_test_cases": None}, "private_test_cases"),
     ],
 )
 def test_a_row_that_is_not_as_published_is_named_by_field(tmp_path, change, field):
@@ -127,6 +129,19 @@ def test_several_release_files_are_one_benchmark(data):
         write(data / "code_generation_lite" / f"test{part}.jsonl", [doubling(i) for i in numbers])
     found = load("lcb-v5")
     assert (found.source, len(found.questions)) == ("test3.jsonl, test4.jsonl, test5.jsonl", 279)
+
+
+def test_the_hub_is_asked_for_the_files_that_the_window_needs(data, monkeypatch):
+    import datasets
+
+    asked = dict[str, Any]()
+    rows = [doubling(i) | {"contest_date": datetime.datetime(2025, 2, 1)} for i in range(131)]
+    monkeypatch.setattr(datasets, "load_dataset", lambda kind, **options: asked.update(options) or rows)
+    found = load("lcb-v6")
+    (files,) = asked["data_files"].values()
+    assert [file.rpartition("/")[2] for file in files] == ["test6.jsonl"]
+    assert files[0].startswith(found.source.replace("hf:", "hf://datasets/"))
+    assert {question.date for question in found.questions} == {"2025-02-01"}
 
 
 def test_statements_alone_can_be_sampled_but_not_graded(data):

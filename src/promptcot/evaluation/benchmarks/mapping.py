@@ -136,7 +136,7 @@ def _integer(row: Row, answer: str) -> str:
 
 def _code_elo(data: Mapping[str, Any], form: Form) -> Question:
     """Published fields of CodeElo: the statement in parts, sample tests as pairs, the contest's number in the problem's."""
-    row = view({**data, "contest": re.match(r"\d*", str(data.get("problem_id", "")))[0]})
+    row = view({**data, "contest": re.sub(r"\D.*", "", str(data.get("problem_id", "")))})
     given = [
         {"input": pair[0], "output": pair[1]} if isinstance(pair, list | tuple) and len(pair) == 2 else pair for pair in data["examples"]
     ]
