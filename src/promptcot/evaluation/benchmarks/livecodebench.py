@@ -39,7 +39,7 @@ def question(data: Mapping[str, Any], form: Form) -> Question:
 def _cases(data: Mapping[str, Any], key: str) -> list[Any]:
     cell = data.get(key)
     if cell is None or cell == "":
-        return []
+        raise BadRow(key, "missing; a file of statements alone has neither kind of tests")
     if isinstance(cell, str):
         cell = _json(json_text(cell, key) if key == "private_test_cases" else cell, key)
     if not isinstance(cell, list):

@@ -61,6 +61,7 @@ def _known(entry: Entry, rows: int | None, window: Window | None, seed: int) -> 
     gathered = gather(_questions(found.rows, _mapper(form), cut, entry.fields), rows, seed)
     if window is None:
         _count(gathered.total, entry.size, found.where, entry.remark)
+    _some(gathered, found.where, window)
     notes = [f"contests from {cut[0]} to before {cut[1]}"] if cut else []
     known = entry.known_statements if found.statements else entry.known
     if known and window is None and gathered.digest not in known:
@@ -75,7 +76,7 @@ def _known(entry: Entry, rows: int | None, window: Window | None, seed: int) -> 
 def _human_eval(rows: int | None, window: Window | None, seed: int) -> Benchmark:
     source = human_eval.source()
     found = Found(human_eval.rows(), source, human_eval.NAME)
-    gathered = gather(_questions(found.rows, lambda data: human_eval.question(data, source), window, "task_id, prompt, test"), rows, seed)
+    gathered = gather(_questions(found.rows, lambda data: human_eval.question(data, source), window, human_eval.FIELDS), rows, seed)
     _count(gathered.total, human_eval.SIZE, source, "")
     return _benchmark(human_eval.NAME, gathered, source, [] if gathered.digest == human_eval.KNOWN else [_DIFFERS])
 
@@ -91,8 +92,7 @@ def _file(name: str, rows: int | None, window: Window | None, seed: int, domain:
         )
     form = Form(_stem(path), path.name, domain)
     gathered = gather(_questions(read_path(path), _mapper(form), window, f"{MATH}; or {PROGRAMS}"), rows, seed)
-    if not gathered.total:
-        raise UsageError("no question in the file" + (" and the window" if window else ""), where=str(path))
+    _some(gathered, str(path), window)
     return _benchmark(form.benchmark, gathered, path.name, [f"contests from {window[0]} to before {window[1]}"] if window else [])
 
 
@@ -112,7 +112,7 @@ def _mapper(form: Form) -> Mapper:
 
 
 def _questions(rows: Iterator[Raw], mapped: Mapper, window: Window | None, fields: str) -> Iterator[Question]:
-    """Questions in the window; the others' tests are not looked at. Raises `UsageError` for a name that comes twice and for what is no question."""
+    """Questions in the window; the others' tests are not looked at. Raises `UsageError` for a doubled name and what is no question."""
     seen = set[str]()
     for raw in rows:
         if raw.data is None:
@@ -144,6 +144,11 @@ def _count(found: int, expected: int, where: str, remark: str) -> None:
             where=where,
             remedy=f"complete the file{f' ({remark})' if remark else ''}, or give another name to a benchmark of your own",
         )
+
+
+def _some(gathered: Gathered, where: str, window: Window | None) -> None:
+    if not gathered.total:
+        raise UsageError("no question" + (f" from {window[0]} to before {window[1]}" if window else ""), where=where)
 
 
 def _check(window: Window | None, name: str) -> None:

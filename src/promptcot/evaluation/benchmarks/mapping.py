@@ -59,7 +59,10 @@ def question(data: Mapping[str, Any], form: Form) -> Question:
         raise row.bad("answer", "missing, and so is `tests`")
     if form.grading is Grading.INTEGER:
         return made(row, form, Grading.INTEGER, _integer(row, answer))
-    return made(row, form, form.grading, answer.rpartition("####")[2].strip())
+    final = answer.rpartition("####")[2].strip()  # GSM8K's solution is written before it
+    if not final:
+        raise row.bad("answer", "nothing after the last ####")
+    return made(row, form, form.grading, final)
 
 
 def made(row: Row, form: Form, grading: Grading, reference: str = "", *, problem: str = "", function: str = "") -> Question:
@@ -132,8 +135,8 @@ def _integer(row: Row, answer: str) -> str:
 
 
 def _code_elo(data: Mapping[str, Any], form: Form) -> Question:
-    """Published fields of CodeElo: the statement in parts, sample tests as pairs."""
-    row = view(data)
+    """Published fields of CodeElo: the statement in parts, sample tests as pairs, the contest's number in the problem's."""
+    row = view({**data, "contest": re.sub(r"\D.*", "", str(data.get("problem_id", "")))})
     given = [
         {"input": pair[0], "output": pair[1]} if isinstance(pair, list | tuple) and len(pair) == 2 else pair for pair in data["examples"]
     ]

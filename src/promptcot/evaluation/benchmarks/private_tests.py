@@ -51,7 +51,7 @@ def pickled_text(data: bytes) -> str:
             texts.append(str(argument))
         elif instruction.name not in _NOTES:
             raise ValueError(f"the pickle does more than hold a text ({instruction.name} at byte {position})")
-        end = position
+        end = position or 0
     if len(texts) != 1 or end + 1 != len(data):
         raise ValueError(f"the pickle holds {len(texts)} texts" if len(texts) != 1 else "something follows the pickle")
     return texts[0]
