@@ -93,6 +93,7 @@ class Grading(StrEnum):
     ANSWER = "answer"  # an answer, compared by the verifier
     INTEGER = "integer"  # an integer, and nothing else is an answer (AIME)
     TESTS = "tests"  # JSON, `[{"input", "output"}]`
+    LIVECODEBENCH = "livecodebench"  # the same, judged by LiveCodeBench's conventions
     CHECK = "check"  # a Python program that runs after the solution and fails where it is wrong (HumanEval)
     FAMILY = "family"  # JSON, the entry of a procedural task that scores answers itself (reasoning-gym)
     NONE = "none"  # nothing: it can be sampled, not graded

@@ -40,7 +40,7 @@ def test_public_and_hidden_tests_are_joined(tmp_path):
     question = loaded(tmp_path, doubling(1))
     assert [test.output for test in cases(question)] == ["0\n", "2\n", "4\n"]
     assert (question.name, question.contest, question.date) == ("abc900_1", "abc900", "2024-08-03")
-    assert (question.grading, question.function, question.starter, question.domain) == (Grading.TESTS, "", "", "code")
+    assert (question.grading, question.function, question.starter, question.domain) == (Grading.LIVECODEBENCH, "", "", "code")
 
 
 def test_a_method_is_named_and_its_class_is_the_start(tmp_path):

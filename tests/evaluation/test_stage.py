@@ -141,7 +141,7 @@ def test_a_killed_evaluation_resumes_to_the_same_grades(shell, asked, tmp_path):
     killing += "def grade(self, q, a):\n    n[0] += 1\n    n[0] == 3 and os.kill(os.getpid(), 9)\n    return real(self, q, a)\n"
     killing += "g.Grader.grade = grade"
     before = f"exec({killing!r})"
-    victim = process("evaluate", *asked, "--samples", 3, "--run", cut, before=before)
+    victim = process("evaluate", *map(str, asked), "--samples", "3", "--run", cut, before=before)
     victim.communicate()
     assert victim.returncode == -signal.SIGKILL
     shell("evaluate", *asked, "--samples", 3, "--run", cut)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from promptcot.errors import UsageError
-from promptcot.evaluation.benchmarks import procedural
+from promptcot.evaluation import benchmarks
 from promptcot.evaluation.marks import Marks
 from promptcot.outcomes import Finish, Grading, Verdict
 from promptcot.recipe import Evaluate
@@ -25,12 +25,13 @@ from promptcot.verify.answers import Algebra, Policy, Verifier
 from promptcot.verify.checks import Check, judge_check
 from promptcot.verify.extraction import Fallback, final_answer
 from promptcot.verify.forms import Reading
+from promptcot.verify.livecodebench import judge_solution
 from promptcot.verify.program_text import Extracted, extract
-from promptcot.verify.programs import OF_ATTEMPTS, Judgement, Test, judge
+from promptcot.verify.programs import OF_ATTEMPTS, Judged, Judgement, Test, judge
 from promptcot.verify.votes import Poll, Rule
 
 SCHEMA = 1
-PROGRAMS = frozenset({Grading.TESTS, Grading.CHECK})
+PROGRAMS = frozenset({Grading.TESTS, Grading.LIVECODEBENCH, Grading.CHECK})
 """Grading that runs programs, and so needs a sandbox."""
 
 
@@ -81,7 +82,7 @@ class Grader:
         answer = None if cut(attempt) else final_answer(attempt.text, Fallback(self.settings.fallback))
         if cut(attempt) or answer is None:
             return _grade(question, attempt, Verdict.TRUNCATED if cut(attempt) else Verdict.NO_ANSWER)
-        right = procedural.score(question.reference, answer) >= 1.0
+        right = benchmarks.score(question.reference, answer) >= 1.0
         return _grade(question, attempt, Verdict.CORRECT if right else Verdict.WRONG, answer)
 
     def _program(self, question: Question, attempt: Attempt) -> Grade:
@@ -98,11 +99,18 @@ class Grader:
             done = judge_check(whole(found.source, question), check, self.limits, self.runner())
             return done.verdict, done.cpu_s, done.detail
         tests = [Test(test["input"], test["output"]) for test in json.loads(question.reference)]
+        if question.grading == Grading.LIVECODEBENCH:
+            judged = judge_solution(found.source, tests, question.function, self.limits, self.runner())
+            return summed(judged)
         program = Program(found.source, Language.PYTHON if question.function else found.language, question.function)
-        judged = judge(program, tests, self.limits, runner=self.runner(), stop_early=True)
-        failed = next((t for t in judged.tests if t.verdict is not Judgement.ACCEPTED), None)
-        detail = f"test {failed.index}: {failed.verdict}" if failed else ""
-        return judged.verdict, sum(test.cpu_s for test in judged.tests), detail
+        return summed(judge(program, tests, self.limits, runner=self.runner(), stop_early=True))
+
+
+def summed(judged: Judged) -> tuple[Judgement, float, str]:
+    """The judgement, seconds of CPU over all tests, and which test failed how."""
+    failed = next((t for t in judged.tests if t.verdict is not Judgement.ACCEPTED), None)
+    detail = f"test {failed.index}: {failed.verdict}" if failed else ""
+    return judged.verdict, sum(test.cpu_s for test in judged.tests), detail
 
 
 def cut(attempt: Attempt) -> bool:

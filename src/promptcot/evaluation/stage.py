@@ -218,6 +218,9 @@ def corpus_of(files: Sequence[str], tables: Sequence[Table]) -> Corpus | None:  
     """The training texts of a run: tables with a column `problem`, and files beside them. None where there are none."""
     if not files and not tables:
         return None
+    for name in files:
+        if not locate(name).is_file():
+            raise UsageError(f"no training texts `{name}`", where="evaluate.corpus", remedy="the path of a JSONL file, or one below --data")
     names = [f"{sum(t.arrow.num_rows for t in tables)} problems of this run"] * bool(tables) + list(files)
     inputs = [t.digest for t in tables] + [sha256_of(locate(name)) for name in files]
 

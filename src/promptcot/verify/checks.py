@@ -16,6 +16,7 @@ from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program, Status
 from promptcot.sandbox.runners import Local, Prepared, Runner
 from promptcot.sandbox.values import NotEncodable, decode, encode
+from promptcot.verify.plain import wrapped
 from promptcot.verify.programs import Judgement
 
 MOST_CALLS = 2_000
@@ -47,23 +48,6 @@ def replay__(check, name, known):
     return ("passed", "")
 """
 
-_PLAIN = """
-
-def plain__(value):
-    for kind in (bool, int, float, str, bytes):
-        if isinstance(value, kind):
-            return kind(value)
-    if isinstance(value, dict):
-        return {plain__(key): plain__(item) for key, item in value.items()}
-    for kind in (list, tuple, set, frozenset):
-        if isinstance(value, kind):
-            return kind(plain__(item) for item in value)
-    return value
-
-def called__(*args, **named):
-    return plain__(FUNCTION(*args, **named))
-"""
-
 
 @dataclass(frozen=True)
 class Check:
@@ -87,7 +71,7 @@ def judge_check(source: str, check: Check, limits: Limits, runner: Runner | None
     """Whether the function that a Python `source` defines passes. Values that are instances of built-in types' subclasses (a `Counter`)
     count as those types. Raises `MissingHere` without a sandbox."""
     runner = runner or Local()
-    candidate = Program(source + _PLAIN.replace("FUNCTION", check.function), Language.PYTHON, "called__")
+    candidate = wrapped(source, check.function)
     trusted = Program(check.starter + _STAND_IN, Language.PYTHON, "replay__")
     with ExitStack() as stack:
         asked = stack.enter_context(runner.session(candidate, limits))

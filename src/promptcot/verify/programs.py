@@ -86,10 +86,12 @@ _CHECKER = Limits(cpu_s=10, wall_s=30)
 
 @dataclass(frozen=True)
 class Comparison:
-    """How outputs are compared. `tolerance` is for floats, absolute or relative. A `checker` reads a JSON object {"input", "output",
+    """How outputs are compared. `tolerance` is for floats, absolute or relative; `by_value`: numbers that are printed differently are the
+    same. A `checker` reads a JSON object {"input", "output",
     "expected"} of texts on stdin, and says by its exit code whether the output is right: 0 yes, 1 no, anything else that it failed."""
 
     tolerance: float = 0.0
+    by_value: bool = False
     checker: Program | None = None
     checker_limits: Limits = _CHECKER
 
@@ -133,7 +135,7 @@ def _verdict(ran: Ran, given: bytes, expected: bytes, program: Program, comparis
         return _answered(same(expected, ran.value, comparison.tolerance))
     if checker is not None:
         return _checked(checker, given, expected, ran.stdout)
-    return _answered(same_output(expected, ran.stdout, comparison.tolerance))
+    return _answered(same_output(expected, ran.stdout, comparison.tolerance, by_value=comparison.by_value))
 
 
 def _checked(checker: Prepared, given: bytes, expected: bytes, output: bytes) -> Judgement:
@@ -165,7 +167,7 @@ def _expected(test: Test, program: Program) -> bytes:
 def _arguments(given: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Of a call: a list is positional arguments, an object named ones, a text one JSON value a line (then `output` is JSON, too)."""
     if isinstance(given, str):
-        return tuple(_parsed(line) for line in given.splitlines() if line.strip()), {}
+        return tuple(_parsed(line) for line in given.split("\n") if line.strip()), {}
     if isinstance(given, dict):
         return (), given
     if isinstance(given, list | tuple):

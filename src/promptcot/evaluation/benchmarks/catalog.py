@@ -113,7 +113,7 @@ _ENTRIES = (
     Entry(
         "lcb-v5",
         279,
-        Grading.TESTS,
+        Grading.LIVECODEBENCH,
         _LIVECODEBENCH,
         files=("lcb_v5", "lcb-v5", "livecodebench_v5"),
         statements=("lcb_v5_statements", "lcb-v5-statements"),
@@ -126,7 +126,7 @@ _ENTRIES = (
     Entry(
         "lcb-v6",
         131,
-        Grading.TESTS,
+        Grading.LIVECODEBENCH,
         _LIVECODEBENCH,
         files=("lcb_v6", "lcb-v6", "livecodebench_v6"),
         statements=("lcb_v6_statements", "lcb-v6-statements"),

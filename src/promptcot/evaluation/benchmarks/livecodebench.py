@@ -33,7 +33,7 @@ def question(data: Mapping[str, Any], form: Form) -> Question:
         raise BadRow("public_test_cases", f"all tests have the `testtype` stdin or functional; these: {_listed(kinds)}")
     function = _function(data) if kinds == {FUNCTIONAL} else ""
     given = [*checked(public, "", "public_test_cases"), *(checked(hidden, "", "private_test_cases") if hidden else ())]
-    return made(view(data), form, Grading.TESTS, as_json(given), function=function)
+    return made(view(data), form, Grading.LIVECODEBENCH, as_json(given), function=function)
 
 
 def _cases(data: Mapping[str, Any], key: str) -> list[Any]:

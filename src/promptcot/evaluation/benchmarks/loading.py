@@ -31,6 +31,15 @@ def names() -> tuple[str, ...]:
     return (*CATALOG, human_eval.NAME)
 
 
+def described() -> list[str]:
+    """A line for each of `names`: how many questions, the files looked for below the data folder, the data set of the hub."""
+    lines = [
+        f"{entry.name:<12} {entry.size:>5} questions   {', '.join(entry.files + entry.statements)}   else {entry.hub}"
+        for entry in CATALOG.values()
+    ]
+    return [*lines, f"{human_eval.NAME:<12} {human_eval.SIZE:>5} questions   from the package human-eval"]
+
+
 def load(name: str, *, rows: int | None = None, window: Window | None = None, seed: int = 0, domain: str = "math") -> Benchmark:
     """A benchmark: one of `names()`, `reasoning-gym:TASK?key=value&...`, or the path of a JSONL file.
 

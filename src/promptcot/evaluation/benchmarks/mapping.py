@@ -73,7 +73,7 @@ def made(row: Row, form: Form, grading: Grading, reference: str = "", *, problem
         raise BadRow("tests", "half of a surrogate pair: not Unicode text")
     return Question(
         id=record_id("question", content=f"{form.benchmark}\n{name}\n{content_hash(problem)}"),
-        domain="code" if grading in (Grading.TESTS, Grading.CHECK) else form.domain,
+        domain="code" if grading in (Grading.TESTS, Grading.LIVECODEBENCH, Grading.CHECK) else form.domain,
         source=form.source,
         license=form.license,
         benchmark=form.benchmark,
