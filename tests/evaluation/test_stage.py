@@ -219,3 +219,18 @@ def test_the_answer_does_not_depend_on_how_many_threads_grade(shell, asked, tmp_
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     shell("evaluate", *asked, "--samples", 3, "--run", tmp_path / "one")
     assert grades(tmp_path / "many") == grades(tmp_path / "one")
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("tries", [(), ("--tries",)])
+def test_a_rating_stands_with_its_rule_and_problems(shell, tmp_path, tries):
+    model = script(tmp_path / "model", *PROGRAMS)
+    asked = ("--model", model, "--set", "domain=code", "--set", "evaluate.cpu_s=0.5", "--samples", 2, *tries)
+    source = jsonl(tmp_path / "rated.jsonl", [{**row, "rating": 800 + 400 * n} for n, row in enumerate(CODE)])
+    found = json.loads(shell("evaluate", "--benchmark", source, *asked, "--json").out)["results"][0]
+    assert [(p["rating"], p["solved"]) for p in sorted(found["elo"]["problems"], key=lambda p: p["rating"])][1:] == [(1200, 0), (1600, 0)]
+    assert found["elo"]["rule"] == "every_try"
+    score = next(s for s in found["scores"] if s["metric"] == "elo")
+    assert score["low"] < score["value"] < score["high"]
+    unrated = shell("evaluate", "--benchmark", jsonl(tmp_path / "codeforces-some.jsonl", CODE), *asked).out
+    assert "no Elo" in unrated

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from promptcot.evaluation import metrics
+from promptcot.evaluation.elo import Elo, elo, tried
 from promptcot.evaluation.grading import PROGRAMS
 from promptcot.evaluation.marks import Marks
 from promptcot.evaluation.stage import Evaluated
@@ -51,7 +52,9 @@ def table(place: Workplace, done: Sequence[Evaluated], settings: Evaluate) -> Ta
 def scores_of(one: Evaluated, settings: Evaluate) -> Iterator[Score]:
     """The scores of one model at one benchmark, what is asked for first."""
     marks, level = one.marks, settings.level
-    for metric, k, found in (*_main(one, marks, settings), *_rates(marks, level)):
+    rating = rated(one, level)
+    figures = [*_main(one, marks, settings), *([("elo", 0, rating.rating)] if rating else []), *_rates(marks, level)]
+    for metric, k, found in figures:
         error = metrics.errors(marks).total if metric == "avg" else float("nan")
         yield Score(
             id=record_id("score", (), k, f"{one.model} {one.benchmark.name} {metric}"),
@@ -69,6 +72,15 @@ def scores_of(one: Evaluated, settings: Evaluate) -> Iterator[Score]:
             attempts=sum(len(m.verdicts) for m in marks),
             error=error,
         )
+
+
+def rated(one: Evaluated, level: float) -> Elo | None:
+    """The rating that the attempts give, where every question has one of its own. Every try is an observation, also where a question ends
+    when it is solved."""
+    if not all(q.rating is not None for q in one.benchmark.questions) or not one.grades:
+        return None
+    ratings = {q.id: q.rating for q in one.benchmark.questions if q.rating is not None}
+    return elo(tried([m for m in one.marks if m.counted], ratings), level=level)
 
 
 def _main(one: Evaluated, marks: Sequence[Marks], settings: Evaluate) -> Iterator[tuple[str, int, Estimate]]:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from promptcot.evaluation.scoring import RATES, title
+from promptcot.evaluation.elo import Elo
+from promptcot.evaluation.scoring import RATES, rated, title
 from promptcot.evaluation.stage import Evaluated
 from promptcot.intervals import Estimate
 from promptcot.recipe import Evaluate
@@ -42,6 +43,10 @@ def _block(one: Evaluated, scores: Sequence[Score], settings: Evaluate) -> Itera
         yield f"  {len(one.attempts)} attempts, not graded"
     for score in own:
         yield f"  {title(score):<14} {value(score):>24}   n={score.n}, {score.attempts} attempts, {score.level:.0%}"
+    if rating := rated(one, settings.level):
+        yield f"  elo by {rule_text(rating)}; problems and tries are in --json"
+    elif one.benchmark.name.startswith("codeforces"):
+        yield "  no Elo: the problems have no ratings, so there is a solve rate only"
     if one.failed:
         yield f"  {one.failed} attempts never came from the engine and are in no score"
     yield f"  {overlap_text(one, settings.ngram)}"
@@ -65,6 +70,18 @@ def overlap_text(one: Evaluated, n: int) -> str:
     return f"overlap with training texts: {count} of {of} questions share {n} words in a row with {one.corpus}"
 
 
+def rule_text(found: Elo) -> str:
+    """What a rating depends on beside its problems."""
+    return f"{found.rule.replace('_', ' ')} at {found.rating.n} rated problems, prior {found.prior.mean:g} +- {found.prior.sd:g}"
+
+
+def _elo(found: Elo | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    problems = [{"question": p.question, "rating": p.rating, "solved": p.solved, "tries": p.tries} for p in found.problems]
+    return {"rule": found.rule, "prior": {"mean": found.prior.mean, "sd": found.prior.sd}, "problems": problems}
+
+
 def as_json(done: Sequence[Evaluated], scores: Sequence[Score], settings: Evaluate) -> dict[str, Any]:
     """The same for programs."""
     return {"schema": SCHEMA, "sample": settings.sample.model_dump(), "results": [_json(one, scores, settings) for one in done]}
@@ -86,6 +103,7 @@ def _json(one: Evaluated, scores: Sequence[Score], settings: Evaluate) -> dict[s
         "attempts": len(one.attempts),
         "failed": one.failed,
         "overlap": overlap,
+        "elo": _elo(rated(one, settings.level)),
         "scores": [_score(score) for score in own],
     }
 
