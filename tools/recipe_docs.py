@@ -104,6 +104,8 @@ def _type(annotation: Any) -> str:
         return ", ".join(filter(None, map(_type, get_args(annotation))))
     if get_origin(annotation) is list:
         return f"list of {_plural(_type(get_args(annotation)[0]))}"
+    if get_origin(annotation) is tuple:
+        return f"list of {' and '.join(map(_type, get_args(annotation)))}"
     if get_origin(annotation) is dict:
         return f"map of names to {_plural(_type(get_args(annotation)[1]))}"
     return {str: "text", int: "integer", float: "number", bool: "true or false"}[annotation]

@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 
 RunOption = Annotated[Path | None, typer.Option("--run", help="Run folder; default runs/<name>.")]
-RowsOption = Annotated[int | None, typer.Option("--rows", min=1, help="At most so many rows of every input, and concept sets.")]
+RowsOption = Annotated[int | None, typer.Option("--rows", min=1, help="At most so many rows of every input, concept sets, and questions.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a recipe key: em.rounds=2. Repeatable.")]
 KeepOption = Annotated[list[str] | None, typer.Option("--keep", help="Keep a stage's result although its settings changed.")]
 RedoOption = Annotated[list[str] | None, typer.Option("--redo", help="Redo a stage, and what follows, after its settings changed.")]

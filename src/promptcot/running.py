@@ -60,7 +60,7 @@ def open_recipe(name: str, run: Path | None, overrides: Sequence[str], rows: int
 
 
 def limited(recipe: Recipe, rows: int) -> Recipe:
-    """The recipe with at most `rows` rows of every input and `rows` concept sets."""
+    """The recipe with at most `rows` rows of every input, `rows` concept sets and `rows` questions of a benchmark."""
     lists = {
         name: [given.model_copy(update={"rows": min(given.rows or rows, rows)}) for given in getattr(recipe.inputs, name)]
         for name in type(recipe.inputs).model_fields
@@ -68,6 +68,8 @@ def limited(recipe: Recipe, rows: int) -> Recipe:
     update: dict[str, Any] = {"inputs": recipe.inputs.model_copy(update=lists)}
     if recipe.synthesize is not None:
         update["synthesize"] = recipe.synthesize.model_copy(update={"concept_sets": min(recipe.synthesize.concept_sets, rows)})
+    if recipe.evaluate is not None:
+        update["evaluate"] = recipe.evaluate.model_copy(update={"rows": min(recipe.evaluate.rows or rows, rows)})
     return recipe.model_copy(update=update)
 
 

@@ -54,6 +54,8 @@ class StageLimits(Strict):
     """Only hours: it runs no model."""
     label: Limits = Limits()
     """The voter's draws."""
+    evaluate: Limits = Limits()
+    """Attempts at benchmarks."""
 
 
 class Budget(Limits):
