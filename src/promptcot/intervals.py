@@ -90,17 +90,6 @@ def expanded_tail(level: float, n: int) -> float:
     return NormalDist().cdf(-t_quantile(0.5 + level / 2, n - 1) * math.sqrt(n / (n - 1)))
 
 
-def bootstrap_mean(values: Sequence[float], *, level: float = 0.95, draws: int = 4000, seed: int = 0) -> Estimate:
-    """The mean of values without bounds, with expanded bootstrap percentiles. With fewer than two values it is the whole line."""
-    n = len(values)
-    value = math.fsum(values) / n if n else math.nan
-    if n < 2:
-        return Estimate(value, -math.inf, math.inf, n, level)
-    means, tail = bootstrap_means(values, draws, seed), expanded_tail(level, n)
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high), n, level)
-
-
 def bootstrap_means(values: Sequence[float], draws: int, seed: int) -> np.ndarray:
     """Means of `draws` samples of the values with replacement."""
     known = np.asarray(values, float)

