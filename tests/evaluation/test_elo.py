@@ -43,6 +43,11 @@ def test_all_or_nothing_has_a_finite_rating_and_a_wide_interval(solved):
     assert (got.value > 1500) == bool(solved)
 
 
+def test_the_rating_is_in_its_interval_even_under_a_flat_prior():
+    got = elo([Tried("a", 3500, 1, 1)], prior=Prior(0, 1e5)).rating
+    assert got.low <= got.value <= got.high
+
+
 def test_a_rating_carries_problems_tries_rule_and_prior():
     rows = (Tried("a", 1500, 1, 3), Tried("b", 1600, 0, 3))
     got = elo(rows, rule=Rule.ANY_OF_TRIES, tries=3, prior=Prior(1400, 300), draws=50)

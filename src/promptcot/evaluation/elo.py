@@ -102,6 +102,7 @@ def elo(
     n = len(seen)
     best = float(most_likely(d, s[None], t[None], prior)[0])
     low, high = posterior(best, d, s, t, prior, level)
+    low, high = min(low, best), max(high, best)  # a skewed posterior's mode may lie outside its quantiles
     if n > 1:
         picks = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws)
         tail = expanded_tail(level, n)
