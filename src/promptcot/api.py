@@ -12,8 +12,9 @@ import pyarrow as pa
 from promptcot import inspection, planning, screening
 from promptcot.contamination import NgramIndex
 from promptcot.errors import UsageError
-from promptcot.evaluation import asked, beside, stored
+from promptcot.evaluation import asked, beside, standings, stored
 from promptcot.evaluation.beside import Beside
+from promptcot.evaluation.contest_rank import ContestElo, contest_elo
 from promptcot.evaluation.stage import Evaluated
 from promptcot.executors import Watch
 from promptcot.inspection import Found, rows_of
@@ -207,6 +208,17 @@ def compare(a: str | Path, b: str | Path, *, model_a: str | None = None, model_b
     """Two evaluations on the questions that both were asked, B less A, paired. Raises `UsageError` where they share no benchmark."""
     first, second = (stored.read(Run.open(Path(folder)), model) for folder, model in ((a, model_a), (b, model_b)))
     return beside.compare(first, second, level=level)
+
+
+def contest_rating(
+    folder: str | Path, standings_file: str | Path, *, benchmark: str, model: str | None = None, level: float = 0.95
+) -> ContestElo:
+    """The rating of an evaluated model from its place in contests of people, whose standings a file has (see `evaluation.standings`)."""
+    found = {one.benchmark: one for one in stored.read(Run.open(Path(folder)), model)}
+    if benchmark not in found:
+        raise UsageError(f"no benchmark `{benchmark}` was evaluated", where=str(folder), remedy=f"here: {', '.join(found)}")
+    contests = standings.read(Path(standings_file))
+    return contest_elo(standings.played(contests, found[benchmark].questions, found[benchmark]), level=level)
 
 
 def label(

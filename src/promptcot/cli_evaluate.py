@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command("evaluate")(evaluate)
     app.command("compare")(compare)
+    app.command("contest-rating")(contest_rating)
     app.command("benchmarks")(benchmarks)
 
 
@@ -95,6 +98,30 @@ def compare(
         print(json.dumps(beside.as_json(found), ensure_ascii=False, indent=1))
     else:
         print(beside.as_text(found))
+
+
+def contest_rating(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder that has evaluated.")],
+    standings: Annotated[Path, typer.Option("--standings", help='JSONL: {"contest", "problems": {NAME: POINTS}, "people": [...]}.')],
+    benchmark: Annotated[str, typer.Option("--benchmark", help="Which of its benchmarks.")] = "codeforces",
+    model: Annotated[str | None, typer.Option("--model", help="Which of its models, where it has several.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+) -> None:
+    """A model's Elo from its places in contests of people, in the manner of CodeElo. The standings are yours: none are shipped."""
+    from promptcot import api
+
+    found = api.contest_rating(folder, standings, benchmark=benchmark, model=model)
+    e = found.rating
+    if as_json:
+        rating = {"value": e.value, "low": e.low, "high": e.high, "n": e.n, "level": e.level}
+        told = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in rating.items()}
+        rule = {"combine": found.combine, "level_counts": found.level_counts}
+        print(json.dumps({"schema": 1, "rating": told, **rule, "places": [dataclasses.asdict(p) for p in found.places]}, indent=1))
+        return
+    print(f"elo {e.value:.0f} [{e.low:.0f}, {e.high:.0f}] ({e.n} contests, {e.level:.0%}; {found.combine} of the contests' ratings)")
+    for place in found.places:
+        print(f"  {place.contest}: {place.ahead:g} of {place.people} ahead, {place.points:g} points, rated {place.rating:.0f}")
+    _say("no time runs for a model, which flatters it; which contests are chosen moves such a rating by hundreds of points")
 
 
 def benchmarks() -> None:

@@ -234,3 +234,19 @@ def test_a_rating_stands_with_its_rule_and_problems(shell, tmp_path, tries):
     assert score["low"] < score["value"] < score["high"]
     unrated = shell("evaluate", "--benchmark", jsonl(tmp_path / "codeforces-some.jsonl", CODE), *asked).out
     assert "no Elo" in unrated
+
+
+def test_a_place_in_a_contest_becomes_a_rating(shell, asked, tmp_path):
+    """Abel and Bede are solved, Cady is not: 200 points more than the second half of the people, fewer than the first."""
+    rows = [{**row, "contest": "7", "name": name} for row, name in zip(MATH[:3], "ABC", strict=True)]
+    source = jsonl(tmp_path / "contest.jsonl", [{**row, "id": f"7{row['name']}"} for row in rows])
+    people = [{"rating": 1500 + 100 * n, "points": 300 if n >= 5 else 100} for n in range(10)]
+    table = jsonl(tmp_path / "standings.jsonl", [{"contest": "7", "problems": {"A": 100, "B": 100, "C": 500}, "people": people}])
+    shell("evaluate", "--benchmark", source, *asked[2:], "--run", tmp_path / "run")
+    found = json.loads(shell("contest-rating", tmp_path / "run", "--benchmark", "contest", "--standings", table, "--json").out)
+    assert found["places"][0]["ahead"] == 5
+    assert 1900 < found["rating"]["value"] < 2000
+    assert found["rating"]["low"] is None, "one contest says nothing of others"
+    shell("contest-rating", tmp_path / "run", "--benchmark", "contest", "--standings", tmp_path / "none.jsonl", code=2)
+    other = jsonl(tmp_path / "other.jsonl", [{"contest": "8", "problems": {"A": 1}, "people": people}])
+    assert "contest" in shell("contest-rating", tmp_path / "run", "--benchmark", "contest", "--standings", other, code=2).err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from promptcot.errors import UsageError
@@ -16,12 +15,12 @@ from promptcot.tables import from_table, read_parquet
 
 @dataclass(frozen=True)
 class Stored:
-    """A model's marks at a benchmark, with the names of its questions by their id. `tries`: a question ended when it was solved."""
+    """A model's marks at a benchmark, with its questions. `tries`: a question ended when it was solved."""
 
     model: str
     benchmark: str
     marks: tuple[Marks, ...]
-    names: Mapping[str, str]
+    questions: tuple[Question, ...]
     tries: bool
 
 
@@ -43,13 +42,13 @@ def read(run: Run, model: str | None = None) -> list[Stored]:
 
 
 def _stored(run: Run, model: str, benchmark: str, steps: list[str]) -> Stored:
-    asked = {q.id: q.name for q in _rows(run, f"evaluate/{benchmark}/questions", Question)}
+    asked = tuple(_rows(run, f"evaluate/{benchmark}/questions", Question))
     tried = [step for step in steps if not step.endswith("/grades")]
     own = defaultdict[str, list[Grade]](list)
     for step in tried or steps:
         for grade in _rows(run, step, Grade):
             own[grade.question].append(grade)
-    marks = tuple(marks_of(question, own[question]) for question in asked if question in own)
+    marks = tuple(marks_of(q.id, own[q.id]) for q in asked if q.id in own)
     return Stored(model, benchmark, marks, asked, bool(tried))
 
 
