@@ -1,10 +1,11 @@
 """Starts one sandbox, watches it, and ends it with everything in it.
 
-    python -I -S keeper.py SPEC_FD CONTROL_FD
+    python -I -S KEEPER_FD keeper.py SPEC_FD CONTROL_FD
 
-Run as a file of its own, by any Python. Standard input, output and error are the sandboxed command's and are passed on. SPEC_FD holds a
-marshaled dictionary (see `process`). CONTROL_FD is a socket: a byte from the other end, or its closing, which the kernel sees to when the
-starter is killed, ends the sandbox. One line comes back when nothing of the sandbox is left: `CODE WHY CPU_S PEAK`.
+Run as a file of its own, compiled already; the name is for who lists processes. Standard input, output and error are the sandboxed
+command's and are passed on. SPEC_FD holds a marshaled dictionary (see `process`). CONTROL_FD is a socket: a byte from the other end, or its
+closing, which the kernel sees to when the starter is killed, ends the sandbox. One line comes back when nothing of the sandbox is left:
+`CODE WHY CPU_S PEAK`.
 
 A process of its own, because the kernel's signal at a parent's death follows the *thread* that started a child; because as root it
 gives up its rights between fork and exec, which no process with threads can do safely; and because it alone adopts what the sandbox leaves.
@@ -42,7 +43,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def main() -> None:
     """Start, watch, end, report."""
-    spec, control = marshal.loads(_read_all(int(sys.argv[1]))), int(sys.argv[2])
+    spec, control = marshal.loads(_read_all(int(sys.argv[2]))), int(sys.argv[3])
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     uid, reservation = _reserve_uid() if os.geteuid() == 0 else (None, None)
