@@ -126,7 +126,7 @@ def command(binary: Bubblewrap, inside: Inside, *, seccomp: int, files: Sequence
         *_python(inside.readable),
         *_writable(inside.limits),
         *(word for path in inside.readable for word in ("--ro-bind", os.path.realpath(path), path)),
-        *(word for path, fd in files for word in ("--perms", "0555", "--ro-bind-data", str(fd), path)),
+        *(word for path, fd in files for word in ("--perms", "0555", "--file", str(fd), path)),
         *("--remount-ro", "/", "--chdir", "/tmp", "--seccomp", str(seccomp)),
         "--",
         *(() if inside.supervisor else (interpreter(), "-I", "-S", "/sandbox/entry.pyc", settings(inside.limits))),

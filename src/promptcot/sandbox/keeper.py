@@ -66,6 +66,7 @@ def main() -> None:
         os.write(control, f"{code} {why or '-'} {max(used.cpu_s, _spent()):.4f} {used.peak}\n".encode())
     except OSError:
         pass  # the starter is gone; nobody asks
+    os._exit(0)  # an interpreter takes its time to end
 
 
 def _become(argv: list[str], spec: dict[str, Any], uid: int | None, group: Cgroup | None, ours: tuple[Any, ...]) -> None:

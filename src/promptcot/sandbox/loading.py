@@ -1,6 +1,7 @@
-"""The last step inside a sandbox: a process of its own, without rights, becomes the program. Loaded by the supervisor before it forks.
+"""The last step inside a sandbox: a process of its own, without rights, becomes the program.
 
-Everything here but `ready` runs after the fork, under the strict filter.
+The supervisor calls `ready` before it forks: it makes all that the program finds there, of which nothing is the program's own. What `ready`
+returns runs after the fork, under the strict filter: it looks at the program for the first time.
 """
 
 from __future__ import annotations
@@ -19,20 +20,28 @@ PROGRAM, BINARY = "/program/main.py", "/program/main"
 
 
 def ready(kind: str, function: str) -> Callable[[], int]:
-    """What turns a process into the program, with all at hand that takes long; nothing of the program's is looked at yet."""
+    """What turns a process into the program. From here on `sys` is as a program expects it that was started alone."""
     if kind == "binary":
         return run_binary
     import _sitebuiltins
 
+    from promptcot.sandbox import values
+
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D")
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D")
     compile("", PROGRAM, "exec")  # the first time makes some hundred types
+    for own in [own for own in sys.modules if own.partition(".")[0] == "promptcot"]:
+        del sys.modules[own]
+    module = type(sys)("solution" if function else "__main__")
+    sys.modules[module.__name__] = module
+    names = module.__dict__
+    names.update(__builtins__=builtins, __file__=PROGRAM)
+    sys.argv[:] = [PROGRAM]
+    sys.path[:] = ["/program", *(path for path in sys.path if path != "/sandbox")]
     if kind == "script":
-        return run_script
-    from promptcot.sandbox import values
-
-    names = prelude()
-    return lambda: run_function(function, names, values)
+        return lambda: run_script(names)
+    names.update(prelude())
+    return lambda: run_function(module, function, values)
 
 
 def run_binary() -> NoReturn:
@@ -52,17 +61,16 @@ def compiled() -> CodeType | None:
         return None
 
 
-def run_script() -> int:
-    """A Python program on stdin and stdout, in a module `__main__` of its own."""
+def run_script(names: dict[str, Any]) -> int:
+    """A Python program on stdin and stdout, in the module `__main__`."""
     code = compiled()
     os.close(3)
     if code is None:
         return 1
-    module = as_module("__main__")
-    return ending(lambda: exec(code, module.__dict__))
+    return ending(lambda: exec(code, names))
 
 
-def run_function(function: str, names: dict[str, Any], values: Any) -> int:
+def run_function(module: ModuleType, function: str, values: Any) -> int:
     """A function of a Python module, called once; stdin has the arguments, and its value leaves as data."""
     encode, say, leave = values.encode, write, os._exit
     code = compiled()
@@ -72,8 +80,6 @@ def run_function(function: str, names: dict[str, Any], values: Any) -> int:
     os.close(3)
     with open(0, "rb", closefd=False) as file:
         positional, named = values.decode(file.read())
-    module = as_module("solution")
-    module.__dict__.update(names)
 
     def call() -> None:
         exec(code, module.__dict__)
@@ -81,18 +87,6 @@ def run_function(function: str, names: dict[str, Any], values: Any) -> int:
         leave(0)
 
     return ending(call) or 1
-
-
-def as_module(name: str) -> ModuleType:
-    """An empty module in place of what led here, with paths as if the program had been started alone."""
-    for own in [own for own in sys.modules if own.partition(".")[0] == "promptcot"]:
-        del sys.modules[own]
-    module = type(sys)(name)
-    module.__dict__.update(__builtins__=builtins, __file__=PROGRAM)
-    sys.modules[name] = module
-    sys.argv[:] = [PROGRAM]
-    sys.path[:] = ["/program", *(path for path in sys.path if path != "/sandbox")]
-    return module
 
 
 def write(fd: int, data: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
+import resource
 import select
 import socket
 import subprocess
@@ -167,6 +168,9 @@ def _job(kind: str, function: str, limits: Limits, nested: bool) -> dict[str, ob
         "cpu_s": cpu_s,
         "wall_s": limits.wall_s if limits.wall_s is not None else 1e9,
         "memory": limits.memory,
-        "files": limits.files_mb * MIB,
-        "rlimits": {"CPU": bubblewrap.cpu_seconds(cpu_s), "NPROC": limits.processes + bubblewrap.SUPERVISORS},
+        "tmpfs": f"mode=1777,size={limits.files_mb * MIB},nr_inodes=20000".encode(),
+        "rlimits": [
+            (resource.RLIMIT_CPU, bubblewrap.cpu_seconds(cpu_s)),
+            (resource.RLIMIT_NPROC, limits.processes + bubblewrap.SUPERVISORS),
+        ],
     }

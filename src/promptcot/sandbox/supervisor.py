@@ -36,13 +36,14 @@ if TYPE_CHECKING:
 POLL_MS = 20
 SIGKILL, SIGCHLD = 9, 17
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID = 0x00020000, 0x08000000, 0x20000000
-CLONE = {"x86_64": 56, "aarch64": 220}
+CLONE = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_PDEATHSIG, PR_CAP_AMBIENT, CLEAR_ALL = 4, 22, 1, 47, 4
 NO_NAMESPACES = 127
 """I's exit code where it could not make the test's namespaces; the program's own codes end before it."""
 
 libc = ctypes.CDLL(None, use_errno=True)
+prctl, mount, capset = libc.prctl, libc.mount, libc.capset
 syscall = ctypes.PyDLL(None).syscall  # keeps the interpreter's lock: a clone would wait for it forever
 syscall.argtypes = [ctypes.c_long] * 6
 
@@ -67,7 +68,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     with open("/sandbox/strict.bpf", "rb") as file:
         strict = file.read()
     job["strict"] = Filter(len(strict) // 8, strict)
@@ -114,7 +115,7 @@ def serve(job: dict[str, Any], channel: _socket.socket, fds: list[int], looker: 
 
 def clone(namespaces: int) -> int:
     """`fork` into new namespaces; negative where the kernel denies them."""
-    pid: int = syscall(CLONE[os.uname().machine], namespaces | SIGCHLD, 0, 0, 0, 0)
+    pid: int = syscall(CLONE, namespaces | SIGCHLD, 0, 0, 0, 0)
     return pid
 
 
@@ -145,9 +146,9 @@ def follow(job: dict[str, Any], channel: _socket.socket, first: int, looker: Loo
 def enclose(job: dict[str, Any], fds: list[int]) -> NoReturn:
     """Mounts of its own, no rights, then the program; ends with it. Never returns."""
     try:
-        libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
         if job["nested"]:
-            mount(b"mode=1777,size=%d,nr_inodes=20000" % job["files"])
+            renew(job["tmpfs"])
         give_up_rights()
         child = os.fork()
         if child == 0:
@@ -162,12 +163,12 @@ def enclose(job: dict[str, Any], fds: list[int]) -> NoReturn:
         os._exit(NO_NAMESPACES)
 
 
-def mount(size: bytes) -> None:
+def renew(options: bytes) -> None:
     """Files in memory and a list of processes of its own."""
-    check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
-    check(libc.mount(b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, None))
+    check(mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+    check(mount(b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, None))
     for place in (b"/tmp", b"/dev/shm"):
-        check(libc.mount(b"tmpfs", place, b"tmpfs", MS_NOSUID | MS_NODEV, size))
+        check(mount(b"tmpfs", place, b"tmpfs", MS_NOSUID | MS_NODEV, options))
     os.chdir("/tmp")
 
 
@@ -179,8 +180,8 @@ def check(failed: int) -> None:
 
 def give_up_rights() -> None:
     """No capabilities, none to be had: no program gains rights by `exec` here either (bubblewrap set no_new_privs)."""
-    check(libc.prctl(PR_CAP_AMBIENT, CLEAR_ALL, 0, 0, 0))
-    check(libc.capset(*NO_CAPABILITIES))
+    check(prctl(PR_CAP_AMBIENT, CLEAR_ALL, 0, 0, 0))
+    check(capset(*NO_CAPABILITIES))
 
 
 # --- C: the program
@@ -196,10 +197,10 @@ def become(job: dict[str, Any], fds: list[int]) -> NoReturn:
             os.dup2(100 + target, target, inheritable=True)
         os.dup2(103, 3, inheritable=False)
         os.closerange(4, 1 << 12)
-        for name, value in job["rlimits"].items():
-            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
-        libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
-        check(libc.prctl(PR_SET_SECCOMP, 2, ctypes.byref(job["strict"]), 0, 0))
+        for kind, value in job["rlimits"]:
+            resource.setrlimit(kind, (value, value))
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+        check(prctl(PR_SET_SECCOMP, 2, ctypes.byref(job["strict"]), 0, 0))
         code = job["load"]()
     finally:
         os._exit(code)
