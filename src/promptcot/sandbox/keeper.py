@@ -271,7 +271,7 @@ class Cgroup:
             _write(pids, spec["cgroup_pids"])
 
     def enter(self) -> None:
-        """Put this process, and what it will start, into the group. It has one thread, and one thread moves itself without a global lock."""
+        """Put this process, and what it will start, into the group; in version 1 one thread moves itself without a global lock."""
         for folder in self.folders:
             _write(os.path.join(folder, "cgroup.procs" if self.version == 2 else "tasks"), 0)
 

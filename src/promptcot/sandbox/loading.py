@@ -12,14 +12,14 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import CodeType, ModuleType
     from typing import Any, NoReturn
 
 PROGRAM, BINARY = "/program/main.py", "/program/main"
 
 
-def ready(kind: str, function: str) -> Callable[[], int]:
+def ready(kind: str, function: str, modules: Iterable[str]) -> Callable[[], int]:
     """What turns a process into the program. From here on `sys` is as a program expects it that was started alone."""
     if kind == "binary":
         return run_binary
@@ -29,6 +29,8 @@ def ready(kind: str, function: str) -> Callable[[], int]:
 
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D")
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D")
+    for name in modules:  # of the standard library
+        __import__(name)
     compile("", PROGRAM, "exec")  # the first time makes some hundred types
     for own in [own for own in sys.modules if own.partition(".")[0] == "promptcot"]:
         del sys.modules[own]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
+import re
 import resource
 import select
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,12 @@ STOPPED = "stopped"
 _INSIDE = ("entry", "loading", "looking", "supervisor", "values")
 _FOLDER = "/sandbox/promptcot/sandbox"
 _TAIL = 4096
+_IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t](.*)", re.MULTILINE)
+_SHARED = re.compile(
+    rb"\b(array|bisect|cmath|collections|copy|dataclasses|datetime|decimal|enum|fractions|functools|heapq|itertools|json|math|numbers|operator"
+    rb"|random|re|statistics|string|textwrap|typing)\b"
+)
+"""Modules of the standard library that a program's tests share: loaded once, before anything of the program is."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class Supervised:
         files = [
             *((f"{_FOLDER}/{name}.pyc", compiled(Path(__file__).with_name(f"{name}.py"))) for name in _INSIDE),
             ("/sandbox/strict.bpf", seccomp.assemble(bubblewrap.machine(), seccomp.Strength.STRICT)),
-            ("/sandbox/job", marshal.dumps(_job(kind, function, limits, nested))),
+            ("/sandbox/job", marshal.dumps(_job(kind, function, _named(text) if kind != "binary" else (), limits, nested))),
             ("/program/main" if kind == "binary" else "/program/main.py", text),
         ]
         # Isolated as by -I, but for the environment, which is ours: its PYTHONHASHSEED makes verdicts repeat.
@@ -157,12 +164,18 @@ class _Heard:
         return len(part)
 
 
-def _job(kind: str, function: str, limits: Limits, nested: bool) -> dict[str, object]:
+def _named(source: bytes) -> list[str]:
+    """The shared modules that its import statements name; one too many does no harm."""
+    return sorted({name.decode() for line in _IMPORT.findall(source) for name in _SHARED.findall(line)})
+
+
+def _job(kind: str, function: str, modules: Sequence[str], limits: Limits, nested: bool) -> dict[str, object]:
     """What the supervisor is told."""
     cpu_s = limits.cpu_s if limits.cpu_s is not None else 1e9
     return {
         "kind": kind,
         "function": function,
+        "modules": list(modules),
         "nested": nested,
         "limits": bubblewrap.settings(limits, supervisor=True),
         "cpu_s": cpu_s,

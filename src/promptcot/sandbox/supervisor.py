@@ -72,7 +72,7 @@ def main() -> None:
     with open("/sandbox/strict.bpf", "rb") as file:
         strict = file.read()
     job["strict"] = Filter(len(strict) // 8, strict)
-    job["load"] = loading.ready(job["kind"], job["function"])
+    job["load"] = loading.ready(job["kind"], job["function"], job["modules"])
     gc.freeze()
     looker = looking.Looker()
     while fds := receive(channel):
