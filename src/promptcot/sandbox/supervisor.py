@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 POLL_MS = 20
 SIGKILL, SIGCHLD = 9, 17
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID = 0x00020000, 0x08000000, 0x20000000
+SHORT = (11, 12)  # EAGAIN, ENOMEM
 CLONE = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_PDEATHSIG, PR_CAP_AMBIENT, CLEAR_ALL = 4, 22, 1, 47, 4
@@ -44,7 +45,7 @@ NO_NAMESPACES = 127
 
 libc = ctypes.CDLL(None, use_errno=True)
 prctl, mount, capset = libc.prctl, libc.mount, libc.capset
-syscall = ctypes.PyDLL(None).syscall  # keeps the interpreter's lock: a clone would wait for it forever
+syscall = ctypes.PyDLL(None, use_errno=True).syscall  # keeps the interpreter's lock: a clone would wait for it forever
 syscall.argtypes = [ctypes.c_long] * 6
 
 
@@ -114,8 +115,9 @@ def serve(job: dict[str, Any], channel: _socket.socket, fds: list[int], looker: 
 
 
 def clone(namespaces: int) -> int:
-    """`fork` into new namespaces; negative where the kernel denies them."""
+    """`fork` into new namespaces; negative where the kernel denies them. Raises where it is short of processes or memory."""
     pid: int = syscall(CLONE, namespaces | SIGCHLD, 0, 0, 0, 0)
+    check(pid < 0 and ctypes.get_errno() in SHORT)
     return pid
 
 
