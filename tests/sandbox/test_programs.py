@@ -95,6 +95,46 @@ print(os.listdir("/tmp"), os.listdir("/dev/shm"), others, shared())
     assert found.stdout == b"[] [] [] -1\n"
 
 
+def test_nothing_that_an_earlier_test_read_or_said_is_in_a_later_ones_memory():
+    source = """
+import re
+word = input()
+if word != "look":
+    print(word[::-1])
+else:  # neither this text nor the pattern may find itself
+    letters = [f"[{chr(65 + n)}]" for n in range(20)]
+    wanted = re.compile("".join(letters).encode() + b"|" + "".join(letters[::-1]).encode())
+    looked = found = 0
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
+        for line in maps.read().splitlines():
+            start, end = (int(part, 16) for part in line.split()[0].split("-"))
+            if " rw" in line:
+                memory.seek(start)
+                looked += 1
+                found += len(wanted.findall(memory.read(end - start)))
+    print(looked > 9, found)
+"""
+    word = b"ABCDEFGHIJKLMNOPQRST"
+    planted, looked = python(source, word + b"\n", b"look\n")
+    assert planted.stdout == word[::-1] + b"\n"
+    assert looked.stdout == b"True 0\n"
+
+
+def test_modules_that_are_loaded_once_are_not_shared_with_what_a_test_makes_of_them():
+    source = "import math, random\nfrom collections import deque\nprint(math.pi, random.random())\nmath.pi, deque.x = 3, 1\n"
+    (first, one), (second, other) = (ran.stdout.split() for ran in python(source.replace("deque.x", "random.x"), b"", b""))
+    assert first == second == b"3.141592653589793"
+    assert one != other
+
+
+def test_a_test_that_says_too_much_at_its_end_does_not_end_the_next():
+    limits = Limits(output_mb=1, wall_s=60, cpu_s=20)
+    source = "import os\nfor _ in range(int(input())): os.write(1, b'x' * (1 << 16))"
+    found = python(source, *[b"17\n", b"1\n"] * 5, limits=limits)
+    assert [ran.status for ran in found] == [Status.OUTPUT_LIMIT, Status.EXITED] * 5
+    assert all(len(ran.stdout) <= 1 << 20 for ran in found)
+
+
 def test_a_test_that_breaks_a_limit_does_not_harm_the_next():
     source = (
         "import sys\nword = sys.stdin.read()\nx = [bytearray(b'x') * (1 << 20) for _ in range(900 if word == 'much' else 1)]\nprint('done')"

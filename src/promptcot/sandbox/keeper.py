@@ -1,10 +1,11 @@
 """Starts one sandbox, watches it, and ends it with everything in it.
 
-    python -I -S keeper.py SPEC_FD CONTROL_FD
+    python -I -S KEEPER_FD keeper.py SPEC_FD CONTROL_FD
 
-Run as a file of its own, by any Python. Standard input, output and error are the sandboxed command's and are passed on. SPEC_FD holds a
-marshaled dictionary (see `process`). CONTROL_FD is a socket: a byte from the other end, or its closing, which the kernel sees to when the
-starter is killed, ends the sandbox. One line comes back when nothing of the sandbox is left: `CODE WHY CPU_S PEAK`.
+Run as a file of its own, compiled already; the name is for who lists processes. Standard input, output and error are the sandboxed
+command's and are passed on. SPEC_FD holds a marshaled dictionary (see `process`). CONTROL_FD is a socket: a byte from the other end, or its
+closing, which the kernel sees to when the starter is killed, ends the sandbox. One line comes back when nothing of the sandbox is left:
+`CODE WHY CPU_S PEAK`.
 
 A process of its own, because the kernel's signal at a parent's death follows the *thread* that started a child; because as root it
 gives up its rights between fork and exec, which no process with threads can do safely; and because it alone adopts what the sandbox leaves.
@@ -42,7 +43,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def main() -> None:
     """Start, watch, end, report."""
-    spec, control = marshal.loads(_read_all(int(sys.argv[1]))), int(sys.argv[2])
+    spec, control = marshal.loads(_read_all(int(sys.argv[2]))), int(sys.argv[3])
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     uid, reservation = _reserve_uid() if os.geteuid() == 0 else (None, None)
@@ -65,6 +66,7 @@ def main() -> None:
         os.write(control, f"{code} {why or '-'} {max(used.cpu_s, _spent()):.4f} {used.peak}\n".encode())
     except OSError:
         pass  # the starter is gone; nobody asks
+    os._exit(0)  # an interpreter takes its time to end
 
 
 def _become(argv: list[str], spec: dict[str, Any], uid: int | None, group: Cgroup | None, ours: tuple[Any, ...]) -> None:
@@ -269,9 +271,9 @@ class Cgroup:
             _write(pids, spec["cgroup_pids"])
 
     def enter(self) -> None:
-        """Put this process, and what it will start, into the group."""
+        """Put this process, and what it will start, into the group; in version 1 one thread moves itself without a global lock."""
         for folder in self.folders:
-            _write(os.path.join(folder, "cgroup.procs"), os.getpid())
+            _write(os.path.join(folder, "cgroup.procs" if self.version == 2 else "tasks"), 0)
 
     def hit(self) -> bool:
         """Whether the kernel killed for memory."""

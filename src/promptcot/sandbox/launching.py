@@ -69,6 +69,6 @@ def start(
     return launch(Inside(command, limits, tuple(files), shown), stderr=subprocess.PIPE if stderr else subprocess.DEVNULL)
 
 
-def launch(inside: Inside, *, stderr: int) -> Process:
-    """Start a keeper with its sandbox; `stderr` as `subprocess` takes it."""
-    return begin(available().binary, inside, stderr=stderr)
+def launch(inside: Inside, *, stderr: int, stdin: int = subprocess.PIPE) -> Process:
+    """Start a keeper with its sandbox; `stderr` and `stdin` as `subprocess` takes them."""
+    return begin(available().binary, inside, stderr=stderr, stdin=stdin)

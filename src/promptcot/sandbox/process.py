@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
+import importlib.util
 import marshal
 import os
 import socket
@@ -67,11 +69,15 @@ class Process:
         self._keeper, self._control = keeper, control
         self._ending: Ending | None = None
         self._lock = threading.Lock()
-        assert keeper.stdin is not None
         assert keeper.stdout is not None
-        self.stdin: IO[bytes] = keeper.stdin
         self.stdout: IO[bytes] = keeper.stdout
         self.stderr: IO[bytes] | None = keeper.stderr
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """What the command reads, unless it was started with a stdin of its own."""
+        assert self._keeper.stdin is not None
+        return self._keeper.stdin
 
     @property
     def alive(self) -> bool:
@@ -133,7 +139,7 @@ class Process:
         try:
             self.kill()
         finally:
-            for pipe in (self.stdin, self.stdout, self.stderr):
+            for pipe in (self._keeper.stdin, self.stdout, self.stderr):
                 if pipe is not None:
                     _close(pipe)
 
@@ -144,22 +150,25 @@ class Process:
         self.close()
 
 
-def begin(binary: Bubblewrap, inside: Inside, *, stderr: int) -> Process:
+def begin(binary: Bubblewrap, inside: Inside, *, stderr: int, stdin: int = subprocess.PIPE) -> Process:
     """`launch` with a binary that need not have been tried before."""
     strength = seccomp.Strength.SUPERVISOR if inside.supervisor else seccomp.Strength.STRICT
-    filtered = _content(seccomp.assemble(bubblewrap.machine(), strength))
-    files = [(path, _content(data)) for path, data in (("/sandbox/entry.py", ENTRY.read_bytes()), *inside.files)]
+    filtered = content(seccomp.assemble(bubblewrap.machine(), strength))
+    own = [] if inside.supervisor else [("/sandbox/entry.pyc", compiled(ENTRY))]
+    files = [(path, content(data)) for path, data in (*own, *inside.files)]
     ours, theirs = socket.socketpair()
     opened = [filtered, *(fd for _, fd in files)]
     try:
         argv = bubblewrap.command(binary, inside, seccomp=filtered, files=files)
-        spec = _content(marshal.dumps(_spec(binary, inside, argv, opened)))
+        spec = content(marshal.dumps(_spec(binary, inside, argv, opened)))
         opened.append(spec)
+        code = content(compiled(KEEPER))
+        opened.append(code)
         passed = (*opened, theirs.fileno())
         # The base interpreter: a virtual environment's would only read its configuration first.
-        words = [bubblewrap.interpreter(), "-I", "-S", str(KEEPER), str(spec), str(theirs.fileno())]
+        words = [bubblewrap.interpreter(), "-I", "-S", f"/proc/self/fd/{code}", str(KEEPER), str(spec), str(theirs.fileno())]
         keeper = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, pass_fds=passed, bufsize=0, start_new_session=True, cwd="/"
+            words, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, pass_fds=passed, bufsize=0, start_new_session=True, cwd="/"
         )
     except OSError as error:
         ours.close()
@@ -188,7 +197,14 @@ def _spec(binary: Bubblewrap, inside: Inside, argv: list[str], fds: list[int]) -
     }
 
 
-def _content(data: bytes) -> int:
+@functools.cache
+def compiled(path: Path) -> bytes:
+    """A module of ours as a `.pyc` file, which starts faster than its source; the interpreter inside is of this one's version."""
+    code = compile(path.read_bytes(), path.name, "exec", dont_inherit=True)
+    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+
+
+def content(data: bytes) -> int:
     """A descriptor from which `data` can be read, sealed."""
     fd = os.memfd_create("sandbox", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     view = memoryview(data)

@@ -11,24 +11,15 @@ sandbox, each input gets a sandbox of its own.
 
 from __future__ import annotations
 
-import marshal
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 
-import promptcot.sandbox.bubblewrap as bubblewrap
-import promptcot.sandbox.seccomp as seccomp
-from promptcot.sandbox.bubblewrap import Inside
 from promptcot.sandbox.compiling import compile_cpp17
-from promptcot.sandbox.launching import launch
-from promptcot.sandbox.limits import MIB, Limits
-from promptcot.sandbox.process import LOST, Process, SandboxFault
-
-SUPERVISOR = Path(__file__).with_name("supervisor.py")
-VALUES = Path(__file__).with_name("values.py")
+from promptcot.sandbox.limits import Limits
+from promptcot.sandbox.process import LOST, SandboxFault
+from promptcot.sandbox.supervised import Answer, Supervised
 
 
 class Language(StrEnum):
@@ -98,7 +89,7 @@ class Session:
     def __init__(self, program: Program, limits: Limits) -> None:
         self.limits = limits if program.language is Language.PYTHON else replace(limits, stack_mb=max(limits.stack_mb, 256))
         self.program = program
-        self._process: Process | None = None
+        self._process: Supervised | None = None
         self._text, self._complaint = _encoded(program.source), b""
         if program.language is Language.CPP17:
             compiled = compile_cpp17(self._text)
@@ -123,6 +114,12 @@ class Session:
             self._process.close()
             self._process = None
 
+    @property
+    def _kind(self) -> str:
+        if self.program.language is Language.CPP17:
+            return "binary"
+        return "function" if self.program.function else "script"
+
     def __enter__(self) -> Session:
         return self
 
@@ -130,11 +127,11 @@ class Session:
         self.close()
 
     def _once(self, given: bytes) -> Ran:
-        self._process = self._process or _supervised(self.program, self._text, self.limits, Session.nested)
+        if self._process is None:
+            self._process = Supervised(self._kind, self._text, self.program.function, self.limits, Session.nested)
         try:
-            _send(self._process, self._request(given), given)
-            return self._judged(_Answer.read(self._process))
-        except (OSError, SandboxFault, ValueError) as error:
+            return self._judged(self._process.run(given))
+        except (OSError, SandboxFault) as error:
             return self._lost(str(error))
 
     def _lost(self, what: str) -> Ran:
@@ -147,29 +144,15 @@ class Session:
         status = Status.SANDBOX_ERROR if Session.nested or ending.why == LOST else Status.RUNTIME_ERROR
         return Ran(status, ending.code, stderr=what.encode())
 
-    def _request(self, given: bytes) -> dict[str, object]:
-        limits = self.limits
-        cpu_s = limits.cpu_s if limits.cpu_s is not None else 1e9
-        return {
-            "input": len(given),
-            "function": self.program.function,
-            "cpu_s": cpu_s,
-            "wall_s": limits.wall_s if limits.wall_s is not None else 1e9,
-            "memory": limits.memory,
-            "output": limits.output_mb * MIB,
-            "files": limits.files_mb * MIB,
-            "rlimits": {"CPU": bubblewrap.cpu_seconds(cpu_s), "NPROC": limits.processes + bubblewrap.SUPERVISORS},
-        }
-
-    def _judged(self, answer: _Answer) -> Ran:
+    def _judged(self, answer: Answer) -> Ran:
         status = self._status(answer)
         if status is Status.SANDBOX_ERROR and answer.why == "nonamespaces":
             Session.nested = False
         value = answer.value if self.program.function and answer.value != _SYNTAX else b""
         return Ran(status, answer.code, answer.stdout, answer.stderr, value, answer.cpu_s, answer.wall_s, answer.peak)
 
-    def _status(self, answer: _Answer) -> Status:
-        if answer.why in ("fault", "nonamespaces"):
+    def _status(self, answer: Answer) -> Status:
+        if answer.why == "nonamespaces":
             return Status.SANDBOX_ERROR
         if answer.why in _LIMITS:
             return _LIMITS[answer.why]
@@ -193,66 +176,10 @@ _REFUSED = (b"MemoryError", b"std::bad_alloc")
 _KILLED = -9
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """What the supervisor says of one run."""
-
-    why: str
-    code: int
-    cpu_s: float
-    wall_s: float
-    peak: int
-    stdout: bytes
-    stderr: bytes
-    value: bytes
-
-    @classmethod
-    def read(cls, process: Process) -> _Answer:
-        head = b""
-        while not head.endswith(b"\n"):
-            head += _exactly(process, 1)
-        why, code, cpu_s, wall_s, peak, *lengths = head.decode().split()
-        stdout, stderr, value = (_exactly(process, int(length)) for length in lengths)
-        return cls(why, int(code), float(cpu_s), float(wall_s), int(peak), stdout, stderr, value)
-
-
 def out_of_memory(stderr: bytes) -> bool:
     """Whether a program's last words are of a refused allocation."""
     lines = stderr.rstrip().splitlines()[-2:]
     return any(word in line for line in lines for word in _REFUSED)
-
-
-def _supervised(program: Program, text: bytes, limits: Limits, nested: bool) -> Process:
-    binary = program.language is Language.CPP17
-    kind = "binary" if binary else "function" if program.function else "script"
-    files = [
-        ("/sandbox/supervisor.py", SUPERVISOR.read_bytes()),
-        ("/sandbox/values.py", VALUES.read_bytes()),
-        ("/sandbox/strict.bpf", seccomp.assemble(bubblewrap.machine(), seccomp.Strength.STRICT)),
-        ("/program/main" if binary else "/program/main.py", text),
-    ]
-    # Isolated as by -I, but for the environment, which is ours: its PYTHONHASHSEED makes verdicts repeat.
-    command = (bubblewrap.interpreter(), "-s", "-P", "-S", "/sandbox/supervisor.py", kind, str(int(nested)))
-    whole = replace(limits, cpu_s=None, wall_s=None)
-    return launch(Inside(command, whole, tuple(files), supervisor=True), stderr=subprocess.DEVNULL)
-
-
-def _send(process: Process, request: dict[str, object], given: bytes) -> None:
-    head = marshal.dumps(request)
-    view = memoryview(len(head).to_bytes(8, "little") + head + given)
-    while view:
-        view = view[process.stdin.write(view) :]
-
-
-def _exactly(process: Process, n: int) -> bytes:
-    parts = []
-    while n:
-        part = process.stdout.read(min(n, 1 << 20))
-        if not part:
-            raise SandboxFault("the sandbox ended before its answer")
-        parts.append(part)
-        n -= len(part)
-    return b"".join(parts)
 
 
 def _encoded(source: str) -> bytes:

@@ -14,6 +14,7 @@ Unlike an allow list this trusts the kernel with every call an ordinary program 
 from __future__ import annotations
 
 import errno
+import functools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -189,6 +190,7 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
+@functools.cache
 def assemble(machine: str, strength: Strength) -> bytes:
     """The filter as an array of `struct sock_filter`, which `bwrap --seccomp` and `prctl(PR_SET_SECCOMP)` take. `machine` as `uname -m`."""
     if machine not in MACHINES:
