@@ -14,7 +14,7 @@ from promptcot.contamination import NgramIndex
 from promptcot.errors import UsageError
 from promptcot.executors import Watch
 from promptcot.inspection import Found, rows_of
-from promptcot.lines import read_lines, write_lines
+from promptcot.lines import read_lines, read_text, write_lines
 from promptcot.planning import Plan
 from promptcot.planning.machines import planned_machine
 from promptcot.planning.probe import probe as run_probe
@@ -23,13 +23,17 @@ from promptcot.recipe import Input, Recipe, Screen
 from promptcot.recipes import load, overridden, validate
 from promptcot.records import Problem
 from promptcot.running import limited, open_recipe, run_recipe
+from promptcot.sandbox.limits import Limits
+from promptcot.sandbox.runners import runner_at
 from promptcot.screening import Screened
 from promptcot.seeds import read_problems
 from promptcot.store import Run
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Policy, Verifier
 from promptcot.verify.calibration import Threshold, calibrate
+from promptcot.verify.programs import Judged, judge
 from promptcot.verify.rows import compared, judged, voted
+from promptcot.verify.suites import program_of, read_tests
 from promptcot.verify.votes import Rule
 
 
@@ -169,3 +173,25 @@ def label(
         found = list(voted(given, Rule(settings.agree, settings.margin), Verifier(algebra=algebra)))
     write_lines(Path(target), found)
     return found
+
+
+def run_program(
+    program: str | Path,
+    tests: object,
+    *,
+    language: str = "auto",
+    function: str = "",
+    limits: Limits | None = None,
+    runner: str = "",
+) -> Judged:
+    """Run an untrusted program on all its tests, in the sandbox of this machine or at a `runner`'s address.
+
+    `program` is source text, or the `Path` of a file; `tests` are in a form of `verify.suites` (a list of `{"input", "output"}`, JSON text,
+    ...), or the `Path` of a file. `language` is `auto`, `python` or `cpp17`; `function` is a Python function that is called in place of
+    stdin and stdout. Raises `UsageError` for what cannot be read, `MissingHere` where there is no sandbox."""
+    source = read_text(program) if isinstance(program, Path) else program
+    suffix = program.suffix if isinstance(program, Path) else ""
+    given, where = (read_text(tests), str(tests)) if isinstance(tests, Path) else (tests, "tests")
+    found = read_tests(given, function=function, where=where)
+    chosen = program_of(source, language=language, function=found.function, suffix=suffix)
+    return judge(chosen, found.rows, limits or Limits(), runner=runner_at(runner))

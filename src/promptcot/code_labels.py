@@ -27,7 +27,7 @@ from promptcot.records import Attempt, Dropped, Label, Problem, WrittenTests, in
 from promptcot.roles import Role
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program
-from promptcot.sandbox.runners import Local, Runner
+from promptcot.sandbox.runners import Runner, runner_at
 from promptcot.store import StepSpec
 from promptcot.templates_annotation import Unusable
 from promptcot.templates_tests import ROUNDS, InputKind, generator_prompt, parse_tests, writer_prompt
@@ -73,11 +73,7 @@ def runner_of(code: Code) -> Callable[[], Runner]:
 
     @cache
     def find() -> Runner:
-        if not code.runner:
-            return Local()
-        from promptcot.sandbox.remote import Remote
-
-        return Remote(code.runner)
+        return runner_at(code.runner or "")
 
     return find
 

@@ -47,6 +47,16 @@ def _row(line: str, where: str, keys: Keys) -> Row:
     return row
 
 
+def read_text(path: Path) -> str:
+    """A whole file. Raises `UsageError` where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except UnicodeDecodeError:
+        raise UsageError("is not UTF-8", where=str(path)) from None
+
+
 def write_lines(path: Path, rows: Iterable[Row]) -> int:
     """Write rows to a file that appears only when it is whole (a device or pipe is written to as it is). Returns how many."""
     count, special = 0, path.exists() and not path.is_file()

@@ -12,3 +12,11 @@ SOLVING = {
 def solving_prompt(domain: str, problem: str) -> str:
     """The user's turn."""
     return f"{SOLVING[domain]}\n\nProblem:\n{problem}"
+
+
+def function_prompt(problem: str, name: str) -> str:
+    """The same for a problem whose tests call a function."""
+    return (
+        f"Write a Python 3 function `{name}` that solves the problem below. Think first, then give it, with all that it needs, in one"
+        f" ```python block.\n\nProblem:\n{problem}"
+    )

@@ -42,3 +42,12 @@ class Local:
     def session(self, program: Program, limits: Limits) -> Session:
         """A program in its sandbox."""
         return Session(program, limits)
+
+
+def runner_at(address: str = "") -> Runner:
+    """The server at an address, or with none the sandbox of this machine. Raises `MissingHere` where there is none."""
+    if not address:
+        return Local()
+    from promptcot.sandbox.remote import Remote
+
+    return Remote(address)
