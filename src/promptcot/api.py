@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from promptcot import inspection, planning, screening
+from promptcot import code_suites, inspection, planning, screening
 from promptcot.contamination import NgramIndex
 from promptcot.errors import UsageError
 from promptcot.executors import Watch
@@ -164,13 +164,20 @@ def calibrate_votes(
 def label(
     source: str | Path, target: str | Path, *, overrides: Sequence[str] = (), say: Callable[[str], None] = _silent
 ) -> list[dict[str, Any]]:
-    """Vote over the samples of a JSONL file (rows `{id, samples}`) and write the votes, each with its whole table."""
+    """Label the rows of a JSONL file and write what comes out, in order: votes over `{id, samples}`, each with its whole table, and suites
+    of unit tests from `{id, samples, tests}`, each with its evidence (see `code_suites`). `overrides` are a recipe's: `label.agree=6`.
+
+    Raises `UsageError` naming the line, `MissingHere` where rows have tests and there is no sandbox; nothing is written then."""
     bare = {"schema": 1, "name": "label", "inputs": {}, "label": {}}
     settings = validate(overridden(bare, overrides), "--set").label
     assert settings is not None
-    given = list(read_lines(Path(source), {"id": (str, int), "samples": list}))
+    given = list(read_lines(Path(source), {"id": (str, int), "samples": list}, code_suites.wrong_with))
+    runner = runner_at(settings.code.runner or "") if any(map(code_suites.is_code, given)) else None
     with where_possible(say) as algebra:
-        found = list(voted(given, Rule(settings.agree, settings.margin), Verifier(algebra=algebra)))
+        votes = voted(
+            (row for row in given if not code_suites.is_code(row)), Rule(settings.agree, settings.margin), Verifier(algebra=algebra)
+        )
+        found = [code_suites.labeled(row, settings.code, runner) if runner and code_suites.is_code(row) else next(votes) for row in given]
     write_lines(Path(target), found)
     return found
 
