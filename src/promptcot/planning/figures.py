@@ -102,11 +102,16 @@ _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
         "open_share",
         (0.0, 0.6, 1.0),
         "share of math problems whose first draws leave the vote open",
-        "bounds: none, all; middle: assumption",
+        "assumption: between none and all",
     ),
     ("tested_share", (0.5, 0.95, 1.0), "share of programming problems with a test that can be used", "assumption"),
     ("program_share", (0.5, 0.9, 1.0), "share of solutions that hold a program", "assumption"),
-    ("mutant_tests", (0.1, 0.3, 1.0), "share of a suite that a mutant runs on until a test kills it", "bounds: one test, all; assumption"),
+    (
+        "mutant_tests",
+        (0.1, 0.3, 1.0),
+        "share of a suite that a mutant is run on",
+        "assumption: between the first tests and all",
+    ),
     # speed on accelerators
     (
         "decode_rate",
