@@ -1,5 +1,7 @@
 """TRL's own GRPO trainer with our reward function, for a step on a tiny model."""
 
+from collections.abc import Mapping
+
 import pytest
 
 pytest.importorskip("trl")
@@ -19,7 +21,7 @@ pytestmark = [pytest.mark.consumers, pytest.mark.filterwarnings("ignore")]  # th
 WORDS = ["<pad>", "<eos>", "\\boxed{2}", "\\boxed{3}", "what", "is"]
 
 
-def rewarded(folder, reward_func, words: list[str], row: dict[str, object]) -> list[tuple[str, float | None]]:
+def rewarded(folder, reward_func, words: list[str], row: Mapping[str, object]) -> list[tuple[str, float | None]]:
     """Completions and rewards of a step of GRPO on a tiny model with these words."""
     vocabulary = Tokenizer(WordLevel({word: n for n, word in enumerate(words)}, unk_token="is"))
     vocabulary.pre_tokenizer = Whitespace()

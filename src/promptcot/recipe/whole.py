@@ -46,7 +46,7 @@ class Recipe(Strict):
     screen: Screen | None = None
     """Stage: duplicates, contamination, well-posedness."""
     label: Label | None = None
-    """Stage: answers by vote."""
+    """Stage: answers by vote, suites of unit tests."""
     gates: Gates = Gates()
     """Early stops."""
     budget: Budget = Budget()
