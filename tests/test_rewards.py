@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from promptcot.errors import MissingHere
@@ -59,6 +60,7 @@ def test_verl_calls_by_keyword_and_reads_a_score():
 
 DOUBLES = [{"input": "3\n", "output": "6"}, {"input": "4", "output": "8\n"}]
 COLUMNS = {"inputs": ["3\n", "4"], "outputs": ["6\n", "8"]}
+ARRAYS = {name: np.array(column, dtype=object) for name, column in COLUMNS.items()}  # as tables keep lists
 CALLS = {"inputs": ["3", "[1]"], "outputs": ["6", "[1, 1]"], "fn_name": "double"}
 RIGHT, WRONG = "print(int(input()) * 2)", "print(6)"
 FUNCTION = "def double(x):\n    return x * 2"
@@ -114,7 +116,7 @@ def test_trl_judges_programs_by_the_column_tests():
 
 
 @pytest.mark.usefixtures("sandbox")
-@pytest.mark.parametrize("truth", [COLUMNS, json.dumps(COLUMNS), json.dumps(DOUBLES), {"tests": DOUBLES}])
+@pytest.mark.parametrize("truth", [COLUMNS, json.dumps(COLUMNS), json.dumps(DOUBLES), {"tests": DOUBLES}, ARRAYS])
 def test_verl_judges_programs_where_the_ground_truth_is_tests(truth):
     given = compute_score("taco", reply(RIGHT), truth)
     assert (given["score"], given["acc"]) == (1.0, 1.0)

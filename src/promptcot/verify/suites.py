@@ -47,7 +47,7 @@ def read_tests(given: object, *, function: str = "", where: str = "tests") -> Te
 def given_tests(given: object) -> object | None:
     """What a field that holds either an answer or tests brings of tests: an object with one of the forms' keys or a list of objects, itself
     or as JSON text. None for an answer: a text or number."""
-    value = given
+    value = _listed(given)
     if isinstance(given, str):
         if given.lstrip()[:1] not in ("{", "["):
             return None
