@@ -44,8 +44,8 @@ PROGRAMS: dict[str, tuple[Callable[[Tests], str], Judgement]] = {
     "one token more, last test": (lambda t: knowing(t, f"if {_LAST}: said += ' 0'"), Judgement.WRONG_ANSWER),
     "one token less, last test": (lambda t: knowing(t, f"if {_LAST}: said = ' '.join(said.split()[:-1])"), Judgement.WRONG_ANSWER),
     "raises, last test": (lambda t: knowing(t, f"if {_LAST}: raise ValueError"), Judgement.RUNTIME_ERROR),
-    "never ends, last test": (lambda t: knowing(t, f"while {_LAST}: pass"), Judgement.TIME_LIMIT),
     "empty": (lambda t: "", Judgement.WRONG_ANSWER),
+    "never ends, last test": (lambda t: knowing(t, f"while {_LAST}: pass"), Judgement.TIME_LIMIT),
 }
 """Each program by name: its source, and the verdict that it must get."""
 
