@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from promptcot import api
 from promptcot.cli import app
-from promptcot.errors import UsageError
+from promptcot.errors import MissingHere, UsageError
 from promptcot.lines import read_lines, write_lines
 
 PAIRS = [("1/2", "0.5", "equal"), ("3", r"so \boxed{4}", "different"), ("12", "<think>12", "different")]
@@ -80,6 +80,66 @@ def test_samples_of_a_file_are_voted_on(tmp_path):
     assert found[0]["clusters"][1] == {"answer": "2", "draws": [5]}
     with pytest.raises(UsageError, match="something else than texts"):
         api.label(lines(tmp_path / "bad.jsonl", [{"id": 1, "samples": [1]}]), out)
+
+
+SOLUTIONS = [
+    "n = int(input())\nprint(n * 2 if n > 10 else n + 10)",
+    "Thinking.\n```python\nn = int(input())\nif n <= 10:\n    print(10 + n)\nelse:\n    print(n + n)\n```\n",
+    "import sys\nn = int(sys.stdin.read())\nprint([n + 10, 2 * n][n > 10])",
+    "n = int(input())\nprint(n * 2)",
+    "I do not know.",
+]
+INPUTS = [{"input": "3\n", "output": "6"}, {"input": "10", "output": None}, *({"input": f"{n}\n"} for n in (11, 12, 40))]
+CODE = {"id": "c", "samples": SOLUTIONS, "tests": INPUTS}
+VOTE = {"id": "m", "samples": [r"\boxed{1/2}"] * 5, "tests": None}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("sandbox")
+def test_rows_with_tests_become_suites_beside_votes(tmp_path):
+    rows, out = [CODE, VOTE, {**CODE, "id": "few", "tests": INPUTS[:2]}], tmp_path / "out.jsonl"
+    done = run("label", "--in", lines(tmp_path / "in.jsonl", rows), "--out", str(out), "--set", "label.code.cpu_s=0.5")
+    assert done.exit_code == 0
+    code, vote, few = (json.loads(line) for line in out.read_text().splitlines())
+    assert (code["id"], code["status"], code["reason"]) == ("c", "validated", "")
+    assert [(t["input"], t["output"].strip()) for t in code["tests"]] == [
+        ("3\n", "13"), ("10\n", "20"), ("11\n", "22"), ("12\n", "24"), ("40\n", "80")
+    ]  # fmt: skip
+    assert code["evidence"]["silent"] == {"no_program": 1}
+    assert code["evidence"]["quality"]["writer_right"]["n"] == 1
+    assert [o["solutions"] for o in code["evidence"]["votes"][0]["outputs"]] == [[0, 1, 2], [3]]
+    assert (vote["id"], vote["status"], vote["answer"]) == ("m", "agreed", "1/2")
+    assert (few["status"], few["tests"]) == ("few_tests", None)
+    assert few["reason"] == "2 of 2 inputs have an agreed output, 4 are wanted"
+    [less] = api.label(lines(tmp_path / "less.jsonl", [rows[2]]), out, overrides=["label.code.bars.tests=2", "label.code.bars.kills=0"])
+    assert less["status"] == "validated"
+
+
+def test_rows_with_tests_need_a_sandbox_and_others_do_not(tmp_path, monkeypatch):
+    def absent() -> None:
+        raise MissingHere("no sandbox here", remedy="apt-get install bubblewrap")
+
+    monkeypatch.setattr("promptcot.sandbox.runners.available", absent)
+    out = tmp_path / "out.jsonl"
+    done = run("label", "--in", lines(tmp_path / "in.jsonl", [VOTE, CODE]), "--out", str(out))
+    assert isinstance(done.exception, MissingHere)
+    assert done.exception.exit_code == 5
+    assert not out.exists()
+    assert run("label", "--in", lines(tmp_path / "votes.jsonl", [VOTE]), "--out", str(out)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("tests", "says"),
+    [
+        ({"input": "1"}, "`tests` is dict, not list"),
+        ([{"output": "1"}], "`tests`, number 0: a test is an object"),
+        ([{"input": "1"}, {"input": "1", "output": 2}], "`tests`, number 1: `output` is no text"),
+        ([{"input": "\ud800"}], "`tests`, number 0"),
+    ],
+)
+def test_inputs_that_cannot_be_read_are_named_by_their_line(tmp_path, tests, says):
+    with pytest.raises(UsageError, match=f"{says}(.|\n)*line 2"):
+        api.label(lines(tmp_path / "in.jsonl", [VOTE, {**CODE, "tests": tests}]), tmp_path / "out.jsonl")
 
 
 def test_a_threshold_is_calibrated_on_known_answers(tmp_path):

@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from promptcot.api import OpenRun, calibrate_votes, explain, label, open, plan, preview, run, screen, status, verify_answers
+    from promptcot.api import (
+        OpenRun,
+        calibrate_votes,
+        explain,
+        label,
+        open,
+        plan,
+        preview,
+        run,
+        run_program,
+        screen,
+        status,
+        verify_answers,
+    )
 
 __all__ = [
     "OpenRun",
@@ -26,6 +39,7 @@ __all__ = [
     "plan",
     "preview",
     "run",
+    "run_program",
     "screen",
     "status",
     "verify_answers",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from promptcot import inspection, planning, screening
+from promptcot import code_suites, inspection, planning, screening
 from promptcot.contamination import NgramIndex
 from promptcot.errors import UsageError
 from promptcot.evaluation import asked, beside, standings, stored
@@ -18,7 +18,7 @@ from promptcot.evaluation.contest_rank import ContestElo, contest_elo
 from promptcot.evaluation.stage import Evaluated
 from promptcot.executors import Watch
 from promptcot.inspection import Found, rows_of
-from promptcot.lines import read_lines, write_lines
+from promptcot.lines import read_lines, read_text, write_lines
 from promptcot.planning import Plan
 from promptcot.planning.machines import planned_machine
 from promptcot.planning.probe import probe as run_probe
@@ -27,13 +27,17 @@ from promptcot.recipe import Evaluate, Input, Recipe, Screen
 from promptcot.recipes import load, overridden, validate
 from promptcot.records import Problem, Score
 from promptcot.running import limited, open_recipe, run_recipe
+from promptcot.sandbox.limits import Limits
+from promptcot.sandbox.runners import runner_at
 from promptcot.screening import Screened
 from promptcot.seeds import read_problems
 from promptcot.store import Run
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Policy, Verifier
 from promptcot.verify.calibration import Threshold, calibrate
+from promptcot.verify.programs import Judged, judge
 from promptcot.verify.rows import compared, judged, voted
+from promptcot.verify.suites import program_of, read_tests
 from promptcot.verify.votes import Rule
 
 
@@ -224,12 +228,41 @@ def contest_rating(
 def label(
     source: str | Path, target: str | Path, *, overrides: Sequence[str] = (), say: Callable[[str], None] = _silent
 ) -> list[dict[str, Any]]:
-    """Vote over the samples of a JSONL file (rows `{id, samples}`) and write the votes, each with its whole table."""
+    """Label the rows of a JSONL file and write what comes out, in order: votes over `{id, samples}`, each with its whole table, and suites
+    of unit tests from `{id, samples, tests}`, each with its evidence (see `code_suites`). `overrides` are a recipe's: `label.agree=6`.
+
+    Raises `UsageError` naming the line, `MissingHere` where rows have tests and there is no sandbox; nothing is written then."""
     bare = {"schema": 1, "name": "label", "inputs": {}, "label": {}}
     settings = validate(overridden(bare, overrides), "--set").label
     assert settings is not None
-    given = list(read_lines(Path(source), {"id": (str, int), "samples": list}))
+    given = list(read_lines(Path(source), {"id": (str, int), "samples": list}, code_suites.wrong_with))
+    runner = runner_at(settings.code.runner or "") if any(map(code_suites.is_code, given)) else None
     with where_possible(say) as algebra:
-        found = list(voted(given, Rule(settings.agree, settings.margin), Verifier(algebra=algebra)))
+        votes = voted(
+            (row for row in given if not code_suites.is_code(row)), Rule(settings.agree, settings.margin), Verifier(algebra=algebra)
+        )
+        found = [code_suites.labeled(row, settings.code, runner) if runner and code_suites.is_code(row) else next(votes) for row in given]
     write_lines(Path(target), found)
     return found
+
+
+def run_program(
+    program: str | Path,
+    tests: object,
+    *,
+    language: str = "auto",
+    function: str = "",
+    limits: Limits | None = None,
+    runner: str = "",
+) -> Judged:
+    """Run an untrusted program on all its tests, in the sandbox of this machine or at a `runner`'s address.
+
+    `program` is source text, or the `Path` of a file; `tests` are in a form of `verify.suites` (a list of `{"input", "output"}`, JSON text,
+    ...), or the `Path` of a file. `language` is `auto`, `python` or `cpp17`; `function` is a Python function that is called in place of
+    stdin and stdout. Raises `UsageError` for what cannot be read, `MissingHere` where there is no sandbox."""
+    source = read_text(program) if isinstance(program, Path) else program
+    suffix = program.suffix if isinstance(program, Path) else ""
+    given, where = (read_text(tests), str(tests)) if isinstance(tests, Path) else (tests, "tests")
+    found = read_tests(given, function=function, where=where)
+    chosen = program_of(source, language=language, function=found.function, suffix=suffix)
+    return judge(chosen, found.rows, limits or Limits(), runner=runner_at(runner))

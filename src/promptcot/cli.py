@@ -185,8 +185,8 @@ def _screen_file(source: Path, target: Path, against: list[str], seeds: Path | N
 @app.command()
 def label(
     recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE|DIR]")] = None,
-    source: Annotated[Path | None, typer.Option("--in", help="Vote over the samples of a JSONL file: rows {id, samples}.")] = None,
-    target: Annotated[Path | None, typer.Option("--out", help="Where votes go, those without an answer too.")] = None,
+    source: Annotated[Path | None, typer.Option("--in", help="Label a JSONL file: rows {id, samples}; for programs also `tests`.")] = None,
+    target: Annotated[Path | None, typer.Option("--out", help="Where labels go, in order; rows without one say why.")] = None,
     folder: RunOption = None,
     rows: RowsOption = None,
     overrides: SetOption = None,
@@ -194,7 +194,9 @@ def label(
     redo: RedoOption = None,
     data: DataOption = None,
 ) -> None:
-    """Answers by vote: of a run (`run --only label`) or over samples in a file (--in, --out; `--set label.agree=6`)."""
+    """Labels of a run (`run --only label`) or of a file (--in, --out): answers by vote over `samples`; for rows with `tests`, a list of
+    {input, output?}, samples are programs, and the tests that they agree on are checked and kept. Settings: `--set label.agree=6`,
+    `--set label.code.bars.tests=3`. Exit code 5 for rows with tests where there is no sandbox."""
     if not _of_file("label", recipe, source, target):
         _run(str(recipe), folder, "label", None, rows, overrides, keep, redo, data)
     elif source and target:

@@ -13,7 +13,7 @@ import typer
 from promptcot.errors import UsageError
 
 if TYPE_CHECKING:
-    from promptcot.verify.programs import Judged, Test
+    from promptcot.verify.programs import Judged
 
 SCHEMA = 1
 
@@ -107,11 +107,11 @@ def run_program(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
 ) -> None:
     """Run an untrusted program on tests, in a sandbox. Exit code 5 where there is none."""
+    from promptcot import api
     from promptcot.sandbox.limits import Limits
-    from promptcot.verify.programs import judge
 
-    text = _read(program)
-    judged = judge(_program(text, language, function, program), _tests(tests), Limits(cpu_s, wall_s, memory_mb), runner=_runner(runner))
+    limits = Limits(cpu_s, wall_s, memory_mb)
+    judged = api.run_program(program, tests, language=language, function=function, limits=limits, runner=runner)
     if as_json:
         print(json.dumps(as_data(judged), ensure_ascii=False, indent=1))
     else:
@@ -124,51 +124,3 @@ def as_data(judged: Judged) -> dict[str, Any]:
     """The contract's form of a judgement."""
     tests = [{"index": t.index, "verdict": t.verdict, "cpu_s": round(t.cpu_s, 4), "wall_s": round(t.wall_s, 4)} for t in judged.tests]
     return {"schema": SCHEMA, "verdict": judged.verdict, "tests": tests, "sandbox": judged.sandbox}
-
-
-def _program(text: str, language: str, function: str, path: Path) -> Any:
-    from promptcot.sandbox.programs import Language, Program, guess
-
-    suffixes = {".py": Language.PYTHON, ".cpp": Language.CPP17, ".cc": Language.CPP17, ".cxx": Language.CPP17}
-    if language == "auto":
-        chosen = Language.PYTHON if function else suffixes.get(path.suffix) or guess(text)
-    elif language in set(Language):
-        chosen = Language(language)
-    else:
-        raise UsageError(f"unknown language `{language}`", where="--language", remedy="auto, python or cpp17")
-    if function and chosen is not Language.PYTHON:
-        raise UsageError("functions are called in Python only", where="--function")
-    return Program(text, chosen, function)
-
-
-def _runner(address: str) -> Any:
-    if not address:
-        return None
-    from promptcot.sandbox.remote import Remote
-
-    return Remote(address)
-
-
-def _tests(path: Path) -> list[Test]:
-    from promptcot.verify.programs import Test
-
-    try:
-        rows = json.loads(_read(path))
-    except ValueError as error:
-        raise UsageError(f"not JSON: {error}", where=str(path)) from None
-    rows = rows.get("tests") if isinstance(rows, dict) else rows
-    if not isinstance(rows, list) or not rows:
-        raise UsageError("tests are a list of at least one", where=str(path), remedy='[{"input": "1", "output": "2"}]')
-    for index, row in enumerate(rows):
-        if not isinstance(row, dict) or not {"input", "output"} <= row.keys():
-            raise UsageError("a test has no `input` or no `output`", where=f"{path}, test {index}")
-    return [Test(row["input"], row["output"]) for row in rows]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except UnicodeDecodeError:
-        raise UsageError("is not UTF-8", where=str(path)) from None

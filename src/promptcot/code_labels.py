@@ -9,39 +9,32 @@ are the label's evidence, and a dropped row's content. The sandbox is tried befo
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
 from promptcot.attempts import by_problem, draws
+from promptcot.code_suites import VALIDATED, limits_of, programs_of, report, suite_of, tests_of
 from promptcot.durable import canonical
 from promptcot.engines.conversation import prompt_request
 from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampling
 from promptcot.executors import Rows, Table, Task, Workplace, ask
-from promptcot.intervals import Estimate
 from promptcot.labeling import Way, asking
 from promptcot.outcomes import Drop, LabelKind, Verdict, unfinished
 from promptcot.recipe import Code
 from promptcot.recipe import Label as Settings
 from promptcot.records import Attempt, Dropped, Label, Problem, WrittenTests, inherited, record_id
 from promptcot.roles import Role
-from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program
 from promptcot.sandbox.runners import Runner, chosen
 from promptcot.store import StepSpec
 from promptcot.templates_annotation import Unusable
 from promptcot.templates_tests import ROUNDS, InputKind, generator_prompt, parse_tests, writer_prompt
-from promptcot.verify.ballots import Ballot, Majority
 from promptcot.verify.candidates import Candidate, generate
 from promptcot.verify.program_text import extract
-from promptcot.verify.unittests import Bars, Suite, build
 
 SCHEMA = 1
-VALIDATED = "validated"
-"""The status of a label whose suite passed all bars."""
-_SHOWN = 200
-"""Characters of an input or output in the evidence; the tests themselves are whole."""
 
 
 def by_tests(
@@ -167,19 +160,11 @@ class Trial:
     def label(self, runner: Runner, about: Mapping[str, object], license: str) -> Label | Dropped:
         """Run, vote, examine."""
         problem, code = self.problem, self.code
-        limits = Limits(cpu_s=code.cpu_s, wall_s=5 * code.cpu_s, memory_mb=code.memory_mb)
-        programs, silent = self._programs()
+        limits = limits_of(code)
+        programs, silent = programs_of({a.draw: None if a.verdict == Verdict.TRUNCATED else a.text for a in self.attempts})
         generators = [Program(row.program, Language.PYTHON) for row in self.written if row.program]
         generated = generate(generators, range(1, code.seeds + 1), limits, runner, InputKind.GENERATED)
-        suite = build(
-            [*self._pairs(), *generated.candidates],
-            programs,
-            limits,
-            majority=Majority(code.share, code.least, code.distinct),
-            bars=Bars(code.bars.tests, code.bars.agreement, code.bars.kills, code.bars.mutants),
-            runner=runner,
-            seed=self.seed,
-        )
+        suite = suite_of([*self._pairs(), *generated.candidates], programs, code, runner, seed=self.seed)
         sources = {
             "replies": len(self.written),
             "malformed": sum(row.malformed for row in self.written),
@@ -190,7 +175,7 @@ class Trial:
         evidence = canonical({**about, **report(suite), "written": sources, "silent": silent})
         if suite.why is not None:
             return _dropped(problem, suite.why, suite.detail, evidence)
-        tests = canonical([{"input": t.input, "output": t.output} for t in suite.tests])
+        tests = canonical(tests_of(suite))
         return Label(
             id=record_id("label", (problem.id,), 0, tests),
             parents=(problem.id,),
@@ -205,56 +190,7 @@ class Trial:
     def _pairs(self) -> list[Candidate]:
         return [Candidate(t["input"], row.kind, t["output"]) for row in self.written if row.tests for t in json.loads(row.tests)]
 
-    def _programs(self) -> tuple[dict[int, Program], dict[str, int]]:
-        """Solutions by their draw, and how many draws hold none."""
-        programs, silent = dict[int, Program](), Counter[str]()
-        for attempt in self.attempts:
-            found = None if attempt.verdict == Verdict.TRUNCATED else extract(attempt.text)
-            if found is None:
-                silent["truncated" if attempt.verdict == Verdict.TRUNCATED else "no_program"] += 1
-            else:
-                programs[attempt.draw] = Program(found.source, found.language)
-        return programs, dict(sorted(silent.items()))
-
 
 def _dropped(problem: Problem, why: Drop, detail: str, evidence: str) -> Dropped:
     identity = record_id("dropped", (problem.id,), 0, f"{why} {evidence}")
     return Dropped(id=identity, parents=(problem.id,), reason=why, detail=detail, content=evidence, **inherited(problem))
-
-
-def report(suite: Suite) -> dict[str, object]:
-    """A suite's quality and votes as JSON; long texts are shortened, solutions are named by their draw."""
-    q = suite.quality
-    quality = {
-        "voted": q.voted,
-        "kept": sum(q.kinds.values()),
-        "kinds": dict(q.kinds),
-        "agreement": q.agreement,
-        "writer_right": _share(q.writer),
-        "controls": dict(q.controls),
-        "constant_passes": q.constant,
-        "mutants_killed": _share(q.kills),
-        "deaths": dict(q.deaths),
-        "survivors": list(q.survivors),
-    }
-    left_out = {why: list(numbers) for why, numbers in suite.poll.left_out.items()}
-    votes = [_row(ballot) for ballot in suite.poll.ballots]
-    return {"quality": quality, "solutions": {"voters": list(suite.poll.voters), "left_out": left_out}, "votes": votes}
-
-
-def _row(ballot: Ballot) -> dict[str, object]:
-    given = ballot.candidate
-    return {
-        "input": given.input[:_SHOWN],
-        "kind": given.kind,
-        "expected": None if given.expected is None else given.expected[:_SHOWN],
-        "outputs": [{"output": pile.output[:_SHOWN], "solutions": list(pile.solutions)} for pile in ballot.piles],
-        "failures": {why: list(numbers) for why, numbers in ballot.failures.items()},
-    }
-
-
-def _share(e: Estimate | None) -> dict[str, object] | None:
-    """A share with its n and interval; of nothing, there is no share."""
-    if e is None or not e.n:
-        return None
-    return {"share": round(e.value, 4), "n": e.n, "low": round(e.low, 4), "high": round(e.high, 4), "level": e.level}

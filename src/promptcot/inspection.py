@@ -20,7 +20,7 @@ from promptcot.pipeline import STAGES, active
 from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import validate
-from promptcot.records import ConceptSet, Dropped, Record, Seed, Triple
+from promptcot.records import ConceptSet, Dropped, Problem, Record, Seed, Triple
 from promptcot.store import Run, entries_in
 from promptcot.tables import from_table, schema_of
 from promptcot.usage import Usage, total
@@ -111,7 +111,7 @@ def table(run: Run, name: str, *, dropped: bool = False) -> pa.Table:
 
 
 def rows_of(run: Run) -> Rows | None:
-    """The triples (or, before annotation, the seeds) and given concept sets that a run has made so far; None without any."""
+    """The triples (or, before annotation, the seeds), given concept sets and kept problems that a run has so far; None without any."""
 
     def rows(name: str, record: type[Record]) -> list[Any]:
         files = _parts(run, name, "part") if run.manifest(name) is not None else []
@@ -119,8 +119,10 @@ def rows_of(run: Run) -> Rows | None:
 
     recipe, triples = recipe_of(run), rows("annotate", Triple)
     sets = rows("synthesize/concept_sets", ConceptSet) if recipe.inputs.concept_sets else []
-    found = Rows(() if triples or recipe.annotate is None else rows("seeds", Seed), triples, sets)
-    return found if triples or found.seeds or sets else None
+    last = "screen" if recipe.screen else "problems" if recipe.inputs.problems else "synthesize/problems"
+    kept = rows(last, Problem) if run.manifest(last) is not None else None
+    found = Rows(() if triples or recipe.annotate is None else rows("seeds", Seed), triples, sets, kept)
+    return found if triples or found.seeds or sets or kept is not None else None
 
 
 def _parts(run: Run, name: str, kind: str) -> list[Path]:

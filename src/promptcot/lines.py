@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,19 @@ Row = Mapping[str, Any]
 Keys = Mapping[str, type | tuple[type, ...]]
 
 
-def read_lines(path: Path, keys: Keys) -> Iterator[Row]:
-    """The rows of a file, blank lines left out. `keys`: what a row must have, and of which type; a list is one of texts.
+def read_lines(path: Path, keys: Keys, check: Callable[[Row], str] = lambda row: "") -> Iterator[Row]:
+    """The rows of a file, blank lines left out. `keys`: what a row must have, and of which type; a list is one of texts. `check` says what
+    else is wrong with a row, "" for nothing.
 
     Raises `UsageError` naming file, line and key."""
     try:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _row(line, f"{path}, line {number}", keys)
+                    row = _row(line, where := f"{path}, line {number}", keys)
+                    if wrong := check(row):
+                        raise UsageError(wrong, where=where)
+                    yield row
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
     except UnicodeDecodeError:
@@ -45,6 +49,16 @@ def _row(line: str, where: str, keys: Keys) -> Row:
         if kind is list and not all(isinstance(item, str) for item in row[key]):
             raise UsageError(f"`{key}` holds something else than texts", where=where)
     return row
+
+
+def read_text(path: Path) -> str:
+    """A whole file. Raises `UsageError` where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except UnicodeDecodeError:
+        raise UsageError("is not UTF-8", where=str(path)) from None
 
 
 def write_lines(path: Path, rows: Iterable[Row]) -> int:

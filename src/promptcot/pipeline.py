@@ -313,11 +313,16 @@ class Session:
         reading = seeds.read_labels(r.inputs.labels, domain=r.domain, seed=r.seed)
         return self._given("labels", Label, reading, [i.model_dump() for i in r.inputs.labels])
 
+    @property
+    def kept(self) -> Table[Problem]:
+        """The problems that go on to their labels: those that pass the screens, or all without any."""
+        return self.screened if self.recipe.screen is not None else self.problems
+
     def _labeled(self) -> Table[Label]:
         settings = self.recipe.label
         if settings is None:
             raise UsageError("the recipe has no `label`", where="label", remedy="add `label:` or `inputs.labels`")
-        kept = self.screened if self.recipe.screen is not None else self.problems
+        kept = self.kept
         problems = labeling.chosen(kept.rows, settings)
         coded = [p for p in problems if p.domain == "code"]
         voted = [p for p in problems if p.domain != "code"]

@@ -121,7 +121,7 @@ def _worked_on(session: Session, stage: str) -> Rows:
         return Rows(seeds=session.seeds.rows) if recipe.annotate and recipe.inputs.seeds else Rows()
     triples = session.triples.rows if recipe.inputs.seeds or recipe.inputs.triples else ()
     sets = session.concept_sets.rows if stage == "synthesize" and recipe.inputs.concept_sets else ()
-    return Rows(triples=triples, concept_sets=sets)
+    return Rows(triples=triples, concept_sets=sets, kept=session.kept.rows if stage == "label" else None)
 
 
 def _only(changes: Changes, only: str) -> Callable[[StepSpec, Run], str]:

@@ -26,3 +26,11 @@ def starter_prompt(problem: str, starter: str) -> str:
 def completion_prompt(starter: str) -> str:
     """The user's turn where the problem is the beginning of a function."""
     return f"{SOLVING['function']}\n\n```python\n{starter.strip()}\n```"
+
+
+def function_prompt(problem: str, name: str) -> str:
+    """The same for a problem whose tests call a function."""
+    return (
+        f"Write a Python 3 function `{name}` that solves the problem below. Think first, then give it, with all that it needs, in one"
+        f" ```python block.\n\nProblem:\n{problem}"
+    )

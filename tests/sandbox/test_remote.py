@@ -2,7 +2,9 @@
 
 import pytest
 
+import promptcot
 from promptcot.errors import MissingHere
+from promptcot.rewards import Grader
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program
 from promptcot.sandbox.remote import Remote
@@ -36,6 +38,16 @@ def test_verdicts_are_those_of_this_machine(remote, source):
     there, here = judge(program, TESTS, LIMITS, runner=remote), judge(program, TESTS, LIMITS)
     assert [test.verdict for test in there.tests] == [test.verdict for test in here.tests]
     assert there.sandbox.startswith("remote http://127.0.0.1:")
+
+
+def test_rewards_and_the_python_function_use_it_by_its_address(remote, monkeypatch):
+    def absent() -> None:
+        raise MissingHere("no sandbox here")
+
+    monkeypatch.setattr("promptcot.sandbox.runners.available", absent)
+    tests = [{"input": "3", "output": "6"}]
+    assert Grader(runner=remote.url, limits=LIMITS).program(tests, f"```python\n{SOURCES[0]}\n```").reward == 1.0
+    assert promptcot.run_program(SOURCES[0], tests, limits=LIMITS, runner=remote.url).verdict == "accepted"
 
 
 def test_time_runs_out_there_too(remote):

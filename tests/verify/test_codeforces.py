@@ -2,36 +2,41 @@
 
     PROMPTCOT_DATA=DIR python -m pytest -m slow tests/verify/test_codeforces.py
 
-DIR holds codeforces.jsonl: rows with `tests`, a list of {"input", "output"}.
+DIR holds codeforces.jsonl: rows with `tests`, a list of {"input", "output"}. `python -m benchmarks.programs --data DIR` prints a table.
 """
 
-import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from benchmarks.statements import FILE, PROGRAMS, judged, statements, table
 
-from promptcot.sandbox.limits import Limits
-from promptcot.sandbox.programs import Language, Program
-from promptcot.verify.programs import Judgement, Test, judge
+from promptcot.verify.programs import Test
+from tests.runs import jsonl
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 
-LIMITS = Limits(cpu_s=5, wall_s=60)
+ROWS: list[dict[str, Any]] = [{"tests": [{"input": "3\r\n", "output": "6\n7"}, {"input": "4", "output": "8 9 \n"}]}, {"tests": []}]
 
 
 def problems(count: int) -> list[list[Test]]:
-    path = Path(os.environ.get("PROMPTCOT_DATA", "")) / "codeforces.jsonl"
-    if not path.is_file():
-        pytest.skip("no codeforces.jsonl below PROMPTCOT_DATA")
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [[Test(test["input"], test["output"]) for test in row["tests"]] for row in rows if row["tests"]][:count]
+    folder = Path(os.environ.get("PROMPTCOT_DATA", ""))
+    if not (folder / FILE).is_file():
+        pytest.skip(f"no {FILE} below PROMPTCOT_DATA")
+    return statements(folder, count)
 
 
 @pytest.mark.slow
 def test_tests_of_real_statements_tell_right_from_wrong():
-    for tests in problems(30):
-        known = {test.input: test.output for test in tests}
-        cheat = Program(f"import sys\nprint({known!r}[sys.stdin.read()])", Language.PYTHON)
-        assert judge(cheat, tests, LIMITS).verdict is Judgement.ACCEPTED
-        assert judge(Program("", Language.PYTHON), tests, LIMITS, stop_early=True).verdict is Judgement.WRONG_ANSWER
+    for row in judged(problems(30), ["knows the outputs", "one token less, last test", "empty"]):
+        assert row.right == row.statements == 30, row.name
+
+
+@pytest.mark.slow
+def test_programs_of_known_verdict_get_it_on_a_small_file(tmp_path):
+    jsonl(tmp_path / FILE, ROWS)
+    given = statements(tmp_path)
+    rows = list(judged(given))
+    assert {row.name: (row.right, row.statements) for row in rows} == dict.fromkeys(PROGRAMS, (1, 1))
+    assert len(list(table(iter(rows)))) == 1 + len(PROGRAMS)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptcot.sandbox.programs import Language
-from promptcot.verify.program_text import Extracted, extract
+from promptcot.verify.program_text import Extracted, extract, whole
 
 CODE = "print(int(input()) * 2)\n"
 OTHER = "print(0)\n"
@@ -75,3 +75,19 @@ def test_a_hostile_answer_costs_no_more_than_its_length():
     extract("```\n" * 200_001)
     extract("</think>" * 100_000 + "for x " * 100_000)
     extract(fenced("a" * 500_000 + ",", ""))
+
+
+@pytest.mark.parametrize(
+    "text", [CODE, "# a comment\n" + CODE, "#include <cstdio>\nint main() {}\n", "// why\n#include <cstdio>\nint main() {}\n"]
+)
+def test_a_text_may_be_nothing_but_a_program(text):
+    found = whole(text)
+    assert found is not None
+    assert found.source == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "42", "no", "I use print(1).", "for x in y: it prints", fenced(CODE), "Here:\n#include <cstdio>\nint main() {}"]
+)
+def test_prose_is_no_program(text):
+    assert whole(text) is None

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+import promptcot
 from promptcot import sandbox
 from promptcot.errors import MissingHere, UsageError
 from promptcot.outcomes import Verdict
@@ -173,3 +174,16 @@ def test_without_a_sandbox_nothing_runs_and_the_code_is_5(shell, monkeypatch):
     monkeypatch.setattr(sandbox.process.subprocess, "Popen", lambda *_, **__: os.abort())  # type: ignore[attr-defined]
     done = shell("run-program", "double.py", "--tests", "tests.json", code=5)
     assert "apt-get install bubblewrap" in done.err
+
+
+def test_the_command_is_a_python_function_too(tmp_path):
+    (tmp_path / "double.py").write_text(DOUBLE.source)
+    tests = [{"input": "3", "output": "6"}, {"input": "4", "output": "9"}]
+    judged = promptcot.run_program(tmp_path / "double.py", json.dumps(tests), limits=LIMITS)
+    assert [test.verdict for test in judged.tests] == ["accepted", "wrong_answer"]
+    assert promptcot.run_program(DOUBLE.source, tests[:1]).verdict is Judgement.ACCEPTED
+    assert promptcot.run_program("def f(x): return x", {"inputs": ["3"], "outputs": ["3"], "fn_name": "f"}).verdict is Judgement.ACCEPTED
+    with pytest.raises(UsageError, match="cannot be read"):
+        promptcot.run_program(tmp_path / "none.py", tests)
+    with pytest.raises(UsageError, match=r"(?s)no `output`.*tests, test 0"):
+        promptcot.run_program(DOUBLE.source, [{"input": "3"}])

@@ -22,7 +22,7 @@ from promptcot.outcomes import Split
 from promptcot.outside import locate
 from promptcot.planning.figures import ZERO, Figures, Range
 from promptcot.recipe import Input, Recipe, Rule
-from promptcot.records import ConceptSet, Seed, Triple
+from promptcot.records import ConceptSet, Problem, Seed, Triple
 from promptcot.seeds import read_concept_sets, read_seeds, read_triples
 from promptcot.segments import Segmenter
 from promptcot.templates import TEMPLATES
@@ -30,6 +30,8 @@ from promptcot.triples import held_out
 
 SPLITS = (0.6, 0.2, 0.2)
 """Shares of train, dev and test where rows are not placed by their input."""
+NO_ROWS = "no rows"
+"""The basis of a corpus without seeds, triples and concept sets."""
 
 
 END = Range.exact(1.0)
@@ -78,11 +80,13 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows that are here: seeds to be annotated, or triples where that is done or not needed; concept sets given."""
+    """Rows that are here: seeds to be annotated, or triples where that is done or not needed; concept sets given; and the problems that go
+    on to their labels, None while they are not made."""
 
     seeds: Sequence[Seed] = ()
     triples: Sequence[Triple] = ()
     concept_sets: Sequence[ConceptSet] = ()
+    kept: Sequence[Problem] | None = None
 
 
 def corpus_of(recipe: Recipe, figures: Figures, rows: Rows | None = None) -> Corpus:
@@ -90,7 +94,7 @@ def corpus_of(recipe: Recipe, figures: Figures, rows: Rows | None = None) -> Cor
     counted."""
     given, sets = recipe.inputs.concept_sets, recipe.synthesize.concept_sets if recipe.synthesize else 0
     if given:
-        sets = 0 if rows is not None or _all_here(given) else _count(given, "concept_sets")
+        sets = 0 if rows is not None or all_here(given) else _count(given, "concept_sets")
     rows = rows or read(recipe)
     sets = sets or len(rows.concept_sets)
     if rows.triples or rows.seeds:
@@ -108,16 +112,17 @@ def corpus_of(recipe: Recipe, figures: Figures, rows: Rows | None = None) -> Cor
 def read(recipe: Recipe) -> Rows:
     """The rows of the inputs that are here."""
     given, domain, seed = recipe.inputs, recipe.domain, recipe.seed
-    sets = read_concept_sets(given.concept_sets, domain=domain, seed=seed).rows if _all_here(given.concept_sets) else ()
+    sets = read_concept_sets(given.concept_sets, domain=domain, seed=seed).rows if all_here(given.concept_sets) else ()
     if given.triples:
-        return Rows((), read_triples(given.triples, domain=domain, seed=seed).rows if _all_here(given.triples) else (), sets)
-    seeds = read_seeds(given.seeds, domain=domain, seed=seed).rows if _all_here(given.seeds) else ()
+        return Rows((), read_triples(given.triples, domain=domain, seed=seed).rows if all_here(given.triples) else (), sets)
+    seeds = read_seeds(given.seeds, domain=domain, seed=seed).rows if all_here(given.seeds) else ()
     if recipe.annotate is not None:
         return Rows(seeds, (), sets)
     return Rows((), [from_source(row) for row in seeds if row.concepts], sets)
 
 
-def _all_here(inputs: Sequence[Input]) -> bool:
+def all_here(inputs: Sequence[Input]) -> bool:
+    """Whether there are inputs and all of them can be read without a network."""
     return bool(inputs) and all(map(_is_here, inputs))
 
 
@@ -134,10 +139,11 @@ def _is_here(given: Input) -> bool:
 
 
 def _count(inputs: Sequence[Input], kind: str) -> int:
-    return sum(_rows_of(given, f"inputs.{kind}.{n}") for n, given in enumerate(inputs))
+    return sum(rows_in(given, f"inputs.{kind}.{n}") for n, given in enumerate(inputs))
 
 
-def _rows_of(given: Input, key: str) -> int:
+def rows_in(given: Input, key: str) -> int:
+    """The rows that a recipe says an input has. Raises `UsageError` where it does not."""
     if given.rows is None:
         raise UsageError(
             f"`{given.path}` is not here, and the recipe does not say how many rows it has",
@@ -157,7 +163,7 @@ def _counted(recipe: Recipe, figures: Figures) -> Corpus:
     inputs: Sequence[Input] = getattr(recipe.inputs, kind)
     train = annotated = dev = 0
     for n, given in enumerate(inputs):
-        rows = _rows_of(given, f"inputs.{kind}.{n}")
+        rows = rows_in(given, f"inputs.{kind}.{n}")
         shares = SPLITS if given.split not in list(Split) else tuple(float(given.split == split) for split in Split)
         train += round(rows * shares[0])
         dev += round(rows * shares[1])
@@ -165,7 +171,7 @@ def _counted(recipe: Recipe, figures: Figures) -> Corpus:
     total = _count(inputs, kind)
     asked = (total, total) if recipe.annotate and kind == "seeds" else (0, 0)
     lengths = _assumed(figures)
-    basis = "rows counted by the recipe, lengths assumed" if inputs else "no rows"
+    basis = "rows counted by the recipe, lengths assumed" if inputs else NO_ROWS
     dev = min(dev, recipe.em.bound.seeds if recipe.em else 0)
     return Corpus(lengths, train, annotated, dev, 0, asked, basis, plain_problem=lengths.problem)
 
@@ -177,7 +183,7 @@ def _segmenter(recipe: Recipe) -> Segmenter | None:
     """The generator's own tokenizer and template, where they are here."""
     spec = recipe.model("generator") if "generator" in recipe.models else None
     folder = models.at_hand(spec.path, spec.revision) if spec is not None and spec.path is not None else None
-    if spec is None or folder is None or not _has_tokenizer(folder):
+    if spec is None or folder is None or not has_tokenizer(folder):
         return None
     try:
         return Segmenter(open_tokenizer(folder), TEMPLATES[spec.template])
@@ -185,7 +191,8 @@ def _segmenter(recipe: Recipe) -> Segmenter | None:
         return None
 
 
-def _has_tokenizer(folder: Path) -> bool:
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a model's folder holds one."""
     return any(any(folder.glob(pattern)) for pattern in ("tokenizer*", "tabular.json", "script.json"))
 
 

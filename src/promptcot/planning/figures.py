@@ -83,6 +83,10 @@ _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
     ),
     ("concepts_reply_tokens", (150, 300, 500), "tokens", "assumption: a short thought, then a list"),
     ("annotation_prompt_tokens", (180, 230, 300), "tokens", "assumption: the two annotation prompts without the problem"),
+    ("solving_prompt_tokens", (40, 60, 120), "tokens", "measured here: what a voter reads beside the problem, SmolLM2's chat template"),
+    ("solution_tokens", (200, 1500, 8000), "tokens", "assumption: an instruct model's solution to a reasoning model's; cut by max_tokens"),
+    ("tests_prompt_tokens", (200, 240, 320), "tokens", "measured here: what a writer of tests reads beside the problem"),
+    ("tests_reply_tokens", (200, 800, 4000), "tokens", "assumption: a few tests worked out, to a reasoning model's; cut by max_tokens"),
     # what models do
     ("draw_growth", (0.85, 1.0, 1.4), "sampled over annotated tokens", f"{_DEMO}; spread: assumption"),
     ("valid_share", (0.8, 0.9, 1.0), "share of draws", _DEMO),
@@ -93,6 +97,21 @@ _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
         "measured here: in bf16 the gap exceeds 0.3 nat a draw (LOG.md)",
     ),
     ("unusable_replies", (0.0, 0.1, 0.3), "share of an annotator's replies that are asked for again", "assumption"),
+    ("kept_share", (0.4, 0.65, 1.0), "share of completions that are kept as problems", f"{_DEMO}; spread: assumption"),
+    (
+        "open_share",
+        (0.0, 0.6, 1.0),
+        "share of math problems whose first draws leave the vote open",
+        "assumption: between none and all",
+    ),
+    ("tested_share", (0.5, 0.95, 1.0), "share of programming problems with a test that can be used", "assumption"),
+    ("program_share", (0.5, 0.9, 1.0), "share of solutions that hold a program", "assumption"),
+    (
+        "mutant_tests",
+        (0.1, 0.3, 1.0),
+        "share of a suite that a mutant is run on",
+        "assumption: between the first tests and all",
+    ),
     # speed on accelerators
     (
         "decode_rate",
@@ -124,6 +143,12 @@ _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
     ("hosted_stream_rate", (20, 40, 80), "tokens/s written per request in flight", "assumption"),
     ("hosted_read_rate", (500, 2_000, 5_000), "tokens/s read per request in flight", "assumption"),
     # time that is not tokens
+    (
+        "program_run_s",
+        (0.01, 0.06, 0.5),
+        "s of a program on an input in the sandbox",
+        "measured here: 8 ms in a shared sandbox, 58 ms in one of its own (docs/verification.md); slow programs: assumption",
+    ),
     ("server_start_s", (60, 120, 300), "s per start of a server", "assumption: load, compile, capture graphs"),
     ("open_s", (1, 2, 5), "s to open a model in this process", "assumption"),
     ("file_rate", (0.3, 1.0, 2.0), "GB/s of weights read or written", "assumption: a local disk"),

@@ -120,6 +120,8 @@ class Feasibility:
 
     def refusals(self, step: Step, worker: Worker) -> Iterator[Refusal]:
         """All that is wrong with a step."""
+        if step.kind is Kind.RUN:
+            return
         yield from self._abilities(step, worker)
         shape = worker.shape
         if shape is None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from promptcot import models
 from promptcot.errors import MissingHere
 from promptcot.pipeline import active
-from promptcot.planning.corpus import Corpus, Rows, corpus_of
+from promptcot.planning.corpus import NO_ROWS, Corpus, Rows, corpus_of
 from promptcot.planning.figures import ZERO, Figure, Figures, Range
+from promptcot.planning.labels import label_steps, labeled_of
 from promptcot.planning.limits import Feasibility, Memory, Refusal, over_budget
 from promptcot.planning.machines import Machine
 from promptcot.planning.shapes import ModelShape, shape_of
@@ -129,7 +130,8 @@ def plan_recipe(
     corpus = corpus_of(recipe, known, rows)
     speeds = Speeds(recipe, machine, known, measured)
     limits = Feasibility(recipe, machine, known, speeds)
-    work = steps(recipe, corpus, known)
+    labeled = labeled_of(recipe, corpus, known, rows)
+    work = [*steps(recipe, corpus, known), *label_steps(recipe, labeled, known)]
     workers = {role: worker(recipe, role) for role in dict.fromkeys(step.role for step in work)}
     for shape in {w.shape.name: w.shape for w in workers.values() if w.shape}.values():
         known.note(Figure(f"parameters of {shape.name}", Range.exact(shape.parameters), "parameters", shape.source))
@@ -145,7 +147,7 @@ def plan_recipe(
         for name in active(recipe)
     )
     refused = _once(refusals)
-    notes = _notes(recipe, corpus, workers, refused)
+    notes = _notes(recipe, labeled.basis, corpus, workers, refused)
     draft = Plan(recipe.name, machine, corpus, stages, (), _usd(stages, machine, known), refused, notes, bool(measured))
     over = tuple(over_budget(recipe.budget, _spent(stages)))
     return replace(draft, figures=tuple(known.used()), refusals=(*refused, *over))
@@ -168,6 +170,9 @@ def _planned(
     for step in work:
         by = workers[step.role]
         seconds = speeds.seconds(step, by)
+        if step.kind is Kind.RUN:
+            yield StepPlan(step, seconds / HOUR, 0, None, ZERO, ZERO)
+            continue
         if step.kind is Kind.FIT or by.engine.kind != "vllm" or running != (step.stage, step.weights):
             seconds += speeds.opening(by, fits=step.kind is Kind.FIT)
         running = (step.stage, step.weights) if by.engine.kind == "vllm" and step.kind is not Kind.FIT else None
@@ -204,8 +209,8 @@ def _side_by_side(recipe: Recipe, machine: Machine, workers: Mapping[str, Worker
     return [Refusal("annotate", what, "annotate.annotators", remedy, MissingHere.exit_code)]
 
 
-def _notes(recipe: Recipe, corpus: Corpus, workers: Mapping[str, Worker], refused: Sequence[Refusal]) -> tuple[str, ...]:
-    notes = [corpus.basis]
+def _notes(recipe: Recipe, labeled: str, corpus: Corpus, workers: Mapping[str, Worker], refused: Sequence[Refusal]) -> tuple[str, ...]:
+    notes = [basis for basis in (corpus.basis, labeled) if basis and not (labeled and basis == NO_ROWS)]
     if recipe.em is not None and recipe.em.rounds > 1:
         notes.append(f"all {recipe.em.rounds} rounds of EM are counted; the bound may end them earlier")
     if corpus.too_long:

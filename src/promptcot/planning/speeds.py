@@ -56,7 +56,9 @@ class Speeds:
         return min(worker.engine.gpus, self.machine.gpus) if worker.engine.kind == "vllm" and step.kind is not Kind.FIT else 1
 
     def seconds(self, step: Step, worker: Worker) -> Range:
-        """The tokens of a step over its rates."""
+        """The tokens of a step over its rates; programs run one after the other."""
+        if step.kind is Kind.RUN:
+            return step.rows * self.figures["program_run_s"]
         if worker.free or (step.kind is Kind.FIT and worker.shape is None):  # a hosted model cannot be fitted: `limits` says so
             return ZERO
         if step.kind is Kind.FIT:

@@ -1,7 +1,7 @@
 """The work of a recipe, step by step as the stages do it: which model samples, scores or is fitted on how many tokens.
 
-It follows `annotate`, `cold_start`, `gates`, `em`, `heldout` and `synthesis`; a step that is added there belongs here too, and the
-comparison of estimate and actual after each stage tells when one was forgotten.
+It follows `annotate`, `cold_start`, `gates`, `em`, `heldout` and `synthesis`, and `planning.labels` the stage `label`; a step that is added
+there belongs here too, and the comparison of estimate and actual after each stage tells when one was forgotten.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Kind(StrEnum):
     SAMPLE = "sample"
     SCORE = "score"
     FIT = "fit"
+    RUN = "run"  # no model works: programs run in the sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,15 @@ class Step:
 
 
 def steps(recipe: Recipe, corpus: Corpus, figures: Figures) -> list[Step]:
-    """All steps of a recipe that need a model, in order."""
+    """The steps of a recipe up to its problems, in order."""
     work = _Work(recipe, corpus, figures)
     return [*work.annotate(), *work.cold_start(), *work.em(), *work.synthesize()]
+
+
+def sent(recipe: Recipe, role: str, draws: int) -> int:
+    """How often a prompt is read for so many draws: transformers reads it once a batch, others with every draw."""
+    engine = recipe.engines[recipe.model(role).engine]
+    return -(-draws // engine.batch_rows) if engine.kind == "transformers" else draws
 
 
 class _Work:
@@ -86,11 +93,6 @@ class _Work:
 
     def role(self, part: str) -> str:
         return part if part in self.recipe.models else "generator"
-
-    def sent(self, part: str, draws: int) -> int:
-        """How often a prompt is read for so many draws: transformers reads it once a batch, others with every draw."""
-        engine = self.recipe.engines[self.recipe.model(self.role(part)).engine]
-        return -(-draws // engine.batch_rows) if engine.kind == "transformers" else draws
 
     # annotation
 
@@ -208,7 +210,7 @@ class _Work:
     def _drawn(self, name: str, version: int, rows: Range, draws: int, limit: int) -> Step:
         """`draws` rationales of q for each of `rows`."""
         prefix, z = self._prefix("posterior", version), (self._draw(limit) + END).at_most(limit)
-        tokens = Tokens(read=rows * prefix * self.sent("posterior", draws), sampled=rows * draws * z)
+        tokens = Tokens(read=rows * prefix * sent(self.recipe, self.role("posterior"), draws), sampled=rows * draws * z)
         longest = self.corpus.longest_question and self.corpus.longest_question + limit
         weights = f"posterior:{version}"
         return Step(name, Kind.SAMPLE, self.role("posterior"), weights, tokens, rows * draws, longest, (prefix + z).mid)
@@ -238,7 +240,7 @@ class _Work:
         text = ((self.lengths.rationale + self.lengths.problem) * growth).at_most(cap)
         prefix = self._prefix("generator", version)
         rows = Range.exact(sets * draws)
-        tokens = Tokens(read=prefix * sets * self.sent("generator", draws), sampled=text * rows)
+        tokens = Tokens(read=prefix * sets * sent(self.recipe, "generator", draws), sampled=text * rows)
         longest = self.corpus.longest_condition and self.corpus.longest_condition + cap
         weights = f"generator:{version}"
         return Step(name, Kind.SAMPLE, "generator", weights, tokens, rows, longest, (prefix + text).mid)

@@ -47,7 +47,7 @@ class Recipe(Strict):
     screen: Screen | None = None
     """Stage: duplicates, contamination, well-posedness."""
     label: Label | None = None
-    """Stage: answers by vote."""
+    """Stage: answers by vote, suites of unit tests."""
     evaluate: Evaluate | None = None
     """Stage: scores of models on benchmarks."""
     gates: Gates = Gates()

@@ -1,17 +1,19 @@
-"""inspect_ai: a scorer.
+"""inspect_ai: scorers.
 
-from promptcot.rewards.inspect_ai import math_answer
+from promptcot.rewards.inspect_ai import math_answer, program_tests
 Task(dataset=..., solver=generate(), scorer=math_answer())
+Task(dataset=..., solver=generate(), scorer=program_tests())
 """
 
 from __future__ import annotations
 
+from anyio.to_thread import run_sync
 from inspect_ai.scorer import CORRECT, INCORRECT, NOANSWER, Score, Scorer, Target, accuracy, scorer, stderr
 from inspect_ai.solver import TaskState
 
 from promptcot.errors import PromptcotError
 from promptcot.outcomes import Verdict
-from promptcot.rewards.grading import Grader
+from promptcot.rewards.grading import Grader, Judgement
 
 _VALUES = {Verdict.CORRECT: CORRECT, Verdict.NO_ANSWER: NOANSWER, Verdict.TRUNCATED: NOANSWER}
 
@@ -22,13 +24,32 @@ def math_answer(grader: Grader | None = None) -> Scorer:
     judge = grader or Grader()
 
     async def score(state: TaskState, target: Target) -> Score:
-        truncated = state.output.stop_reason == "max_tokens"
-        found = [judge.answer(text, state.output.completion, truncated=truncated) for text in target]
+        found = [judge.answer(text, state.output.completion, truncated=_truncated(state)) for text in target]
         best = next((f for wanted in (Verdict.CORRECT, Verdict.UNDECIDED) for f in found if f.verdict is wanted), found[0])
-        if best.reward is None:
-            raise PromptcotError(
-                "the verifier failed, or the sample has no target", remedy="promptcot doctor"
-            )  # the sample's error, no score
-        return Score(value=_VALUES.get(best.verdict, INCORRECT), answer=best.answer, metadata={"verdict": best.verdict.value})
+        return _scored(best, "the sample has no target")
 
     return score
+
+
+@scorer(metrics=[accuracy(), stderr()])
+def program_tests(grader: Grader | None = None) -> Scorer:
+    """Whether the last program passes all tests: the sample's `metadata["tests"]` (with `["function"]`), else the target, as JSON."""
+    judge = grader or Grader()
+
+    async def score(state: TaskState, target: Target) -> Score:
+        tests, name = state.metadata.get("tests", target.text), state.metadata.get("function") or ""
+        text, truncated = state.output.completion, _truncated(state)
+        return _scored(await run_sync(lambda: judge.program(tests, text, truncated=truncated, function=name)), "its tests cannot be read")
+
+    return score
+
+
+def _truncated(state: TaskState) -> bool:
+    return bool(state.output.stop_reason == "max_tokens")
+
+
+def _scored(found: Judgement, unusable: str) -> Score:
+    """A fault of ours is the sample's error, no score."""
+    if found.reward is None:
+        raise PromptcotError(f"the verifier failed, or {unusable}", remedy="promptcot doctor")
+    return Score(value=_VALUES.get(found.verdict, INCORRECT), answer=found.answer, metadata={"verdict": found.verdict.value})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, partial
 from typing import Protocol
 
 from promptcot.sandbox.launching import available
@@ -46,16 +46,15 @@ class Local:
         return Session(program, limits)
 
 
+def runner_at(address: str = "") -> Runner:
+    """The server at an address, or with none the sandbox of this machine. Raises `MissingHere` where there is none."""
+    if not address:
+        return Local()
+    from promptcot.sandbox.remote import Remote
+
+    return Remote(address)
+
+
 def chosen(address: str | None) -> Callable[[], Runner]:
-    """Who runs the programs: the server at an address, else this machine; found at the first call. Raises `MissingHere` then where there is
-    nobody."""
-
-    @cache
-    def find() -> Runner:
-        if not address:
-            return Local()
-        from promptcot.sandbox.remote import Remote
-
-        return Remote(address)
-
-    return find
+    """As `runner_at`, found at the first call."""
+    return cache(partial(runner_at, address or ""))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promptcot.sandbox.programs import Language, guess
+from promptcot.verify.mutants import parsed
 
 _LANGUAGES = {
     **dict.fromkeys(("python", "python3", "py", "py3", "python2", "pypy", "pypy3"), Language.PYTHON),
@@ -44,6 +45,14 @@ def extract(answer: str) -> Extracted | None:
         if language is not None and text.strip():
             found = Extracted(text, language)
     return found
+
+
+def whole(text: str) -> Extracted | None:
+    """A text that is nothing but a program: it has statements of Python and compiles, or it looks like C++ from its first line on."""
+    first = text.lstrip().partition("\n")[0]
+    if guess(text) is Language.CPP17:
+        return Extracted(text, Language.CPP17) if guess(first) is Language.CPP17 or first.startswith(("//", "/*")) else None
+    return Extracted(text, Language.PYTHON) if _CODE.search(text) and parsed(text) else None
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
