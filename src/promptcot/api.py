@@ -15,6 +15,8 @@ from promptcot.errors import UsageError
 from promptcot.evaluation import asked, beside, stored
 from promptcot.evaluation.beside import Beside
 from promptcot.evaluation.stage import Evaluated
+from promptcot.evaluation.tasks import stored as stored_questions
+from promptcot.evaluation.tasks import writing
 from promptcot.executors import Watch
 from promptcot.inspection import Found, rows_of
 from promptcot.lines import read_lines, write_lines
@@ -207,6 +209,24 @@ def compare(a: str | Path, b: str | Path, *, model_a: str | None = None, model_b
     """Two evaluations on the questions that both were asked, B less A, paired. Raises `UsageError` where they share no benchmark."""
     first, second = (stored.read(Run.open(Path(folder)), model) for folder, model in ((a, model_a), (b, model_b)))
     return beside.compare(first, second, level=level)
+
+
+def export_benchmark(
+    benchmark: str,
+    to: str,
+    folder: str | Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    domain: str = "math",
+    overrides: Sequence[str] = (),
+) -> writing.Exported:
+    """Write a benchmark as a task for another tool, `lm-eval` or `inspect-ai`, with our prompts and our verifier.
+
+    `settings` and `overrides` are of a recipe's section `evaluate`: samples, rows, sample, fallback, limits. Raises `UsageError` for a
+    benchmark that cannot be graded."""
+    found = stored_questions.evaluate_settings([benchmark], settings or {}, overrides, where="evaluate")
+    return writing.export(found, to, Path(folder), seed=seed, domain=domain)
 
 
 def label(
