@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from promptcot.errors import UsageError
-from promptcot.evaluation.benchmarks import procedural
+from promptcot.evaluation import benchmarks
 from promptcot.evaluation.marks import Marks
 from promptcot.outcomes import Finish, Grading, Verdict
 from promptcot.recipe import Evaluate
@@ -81,7 +81,7 @@ class Grader:
         answer = None if cut(attempt) else final_answer(attempt.text, Fallback(self.settings.fallback))
         if cut(attempt) or answer is None:
             return _grade(question, attempt, Verdict.TRUNCATED if cut(attempt) else Verdict.NO_ANSWER)
-        right = procedural.score(question.reference, answer) >= 1.0
+        right = benchmarks.score(question.reference, answer) >= 1.0
         return _grade(question, attempt, Verdict.CORRECT if right else Verdict.WRONG, answer)
 
     def _program(self, question: Question, attempt: Attempt) -> Grade:
