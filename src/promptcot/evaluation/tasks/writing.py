@@ -2,7 +2,7 @@
 
     questions.jsonl                          both: id, prompt, grading, reference, function, starter, ...
     promptcot_NAME.yaml, utils.py            lm-eval:     lm_eval run --include_path DIR --tasks promptcot_NAME ...
-    task.py                                  inspect-ai:  inspect eval DIR/task.py --model ...
+    task.py                                  inspect-ai:  cd DIR && inspect eval task.py --model ...
 
 Nothing in a folder depends on where it is.
 """
@@ -10,6 +10,7 @@ Nothing in a folder depends on where it is.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def export(settings: Evaluate, to: str, folder: Path, *, seed: int = 0, domain: 
     task = _Task(benchmark, settings, spec.samples or 1)
     texts, command = TOOLS[to](task)
     _publish(folder, task, texts)
-    return Exported(folder, task.name, len(benchmark.questions), command.format(folder=folder, task=task.name))
+    return Exported(folder, task.name, len(benchmark.questions), command.format(folder=shlex.quote(str(folder)), task=task.name))
 
 
 def _publish(folder: Path, task: _Task, texts: Mapping[str, str]) -> None:
@@ -133,7 +134,7 @@ def _inspect_ai(task: _Task) -> tuple[dict[str, str], str]:
     how = task.settings.sample
     config = f"temperature={how.temperature!r}, top_p={how.top_p!r}, max_tokens={how.max_tokens}"
     text = _TASK.format(task=task.name, policy=task.policy, about=task.about, samples=task.samples, config=config)
-    return {"task.py": text}, "inspect eval {folder}/task.py --model ..."
+    return {"task.py": text}, "cd {folder} && inspect eval task.py --model ..."  # it takes no absolute path
 
 
 TOOLS: Mapping[str, Callable[[_Task], tuple[dict[str, str], str]]] = {"lm-eval": _lm_eval, "inspect-ai": _inspect_ai}
