@@ -43,7 +43,7 @@ def config_of(folder, name):
     class Loader(yaml.SafeLoader):
         pass
 
-    Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+    Loader.add_constructor("!function", lambda loader, node: str(node.value))
     return yaml.load((folder / f"{name}.yaml").read_text(encoding="utf-8"), Loader)
 
 
