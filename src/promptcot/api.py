@@ -16,6 +16,8 @@ from promptcot.evaluation import asked, beside, standings, stored
 from promptcot.evaluation.beside import Beside
 from promptcot.evaluation.contest_rank import ContestElo, contest_elo
 from promptcot.evaluation.stage import Evaluated
+from promptcot.evaluation.tasks import stored as stored_questions
+from promptcot.evaluation.tasks import writing
 from promptcot.executors import Watch
 from promptcot.inspection import Found, rows_of
 from promptcot.lines import read_lines, read_text, write_lines
@@ -223,6 +225,24 @@ def contest_rating(
         raise UsageError(f"no benchmark `{benchmark}` was evaluated", where=str(folder), remedy=f"here: {', '.join(found)}")
     contests = standings.read(Path(standings_file))
     return contest_elo(standings.played(contests, found[benchmark].questions, found[benchmark]), level=level)
+
+
+def export_benchmark(
+    benchmark: str,
+    to: str,
+    folder: str | Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    domain: str = "math",
+    overrides: Sequence[str] = (),
+) -> writing.Exported:
+    """Write a benchmark as a task for another tool, `lm-eval` or `inspect-ai`, with our prompts and our verifier.
+
+    `settings` and `overrides` are of a recipe's section `evaluate`: samples, rows, sample, fallback, limits. Raises `UsageError` for a
+    benchmark that cannot be graded."""
+    found = stored_questions.evaluate_settings([benchmark], settings or {}, overrides, where="evaluate")
+    return writing.export(found, to, Path(folder), seed=seed, domain=domain)
 
 
 def label(

@@ -1,4 +1,4 @@
-"""Verbs that evaluate: a model on benchmarks, two evaluations against each other, what benchmarks there are."""
+"""Verbs that evaluate: a model on benchmarks, two evaluations against each other, what benchmarks there are; benchmarks for other tools."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command("compare")(compare)
     app.command("contest-rating")(contest_rating)
     app.command("benchmarks")(benchmarks)
+    app.command("export-benchmark")(export_benchmark)
 
 
 def evaluate(
@@ -130,6 +131,35 @@ def benchmarks() -> None:
 
     for line in described():
         print(line)
+
+
+def export_benchmark(
+    benchmark: Annotated[str, typer.Option("--benchmark", help="NAME (see `benchmarks`), reasoning-gym:TASK or FILE.jsonl.")],
+    to: Annotated[str, typer.Option("--to", metavar="lm-eval|inspect-ai", help="The tool that will run it.")],
+    out: Annotated[Path, typer.Option("--out", help="New or empty folder.")],
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Attempts a question.")] = 1,
+    rows: Annotated[int | None, typer.Option("--rows", min=1, help="At most so many questions.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.6,
+    top_p: Annotated[float, typer.Option("--top-p", min=0.01, max=1.0, help="Nucleus.")] = 0.95,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Longest attempt.")] = 4096,
+    seed: Annotated[int, typer.Option(help="Chooses the rows.")] = 0,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="A recipe key: evaluate.fallback=none. Repeatable.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", envvar="PROMPTCOT_DATA", help="Folder with benchmark files.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+) -> None:
+    """Write a benchmark as a task for lm-evaluation-harness or inspect-ai: our questions, prompts and verifier in their evaluation."""
+    from promptcot import api
+
+    if data is not None:
+        os.environ["PROMPTCOT_DATA"] = str(data)
+    sample = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
+    settings = {"samples": samples, "rows": rows, "sample": sample}
+    found = api.export_benchmark(benchmark, to, out, settings=settings, seed=seed, overrides=overrides or ())
+    if as_json:
+        facts = {"task": found.task, "questions": found.questions, "folder": str(found.folder), "command": found.command}
+        print(json.dumps(facts, ensure_ascii=False, indent=1))
+    else:
+        print(f"{found.questions} questions as {found.task} in {found.folder}; run it with\n  {found.command}")
 
 
 def _say(text: str) -> None:

@@ -113,6 +113,24 @@ def summed(judged: Judged) -> tuple[Judgement, float, str]:
     return judged.verdict, sum(test.cpu_s for test in judged.tests), detail
 
 
+def grade_texts(grader: Grader, question: Question, texts: Sequence[str], *, truncated: bool = False) -> list[Grade]:
+    """The grades of completions from elsewhere, in their order; `truncated` says that the token limit ended them."""
+    verdict = Verdict.TRUNCATED if truncated else None
+    attempts = [
+        Attempt(
+            id=record_id("attempt", (question.id,), draw, text),
+            parents=(question.id,),
+            problem=question.id,
+            draw=draw,
+            text=text,
+            verdict=verdict,
+            **inherited(question),
+        )
+        for draw, text in enumerate(texts)
+    ]
+    return grader.grade(question, attempts)
+
+
 def cut(attempt: Attempt) -> bool:
     """Whether the token limit ended it."""
     return attempt.verdict == Verdict.TRUNCATED
