@@ -25,10 +25,10 @@ from promptcot.engines import open_embedder
 from promptcot.engines.protocol import Embedder
 from promptcot.errors import Stopped, UsageError
 from promptcot.evaluation import scoring, stage
-from promptcot.evaluation.grading import Grader
 from promptcot.evaluation.stage import Evaluated
 from promptcot.executors import LocalWorkplace, Rows, Table, Task, each, side_by_side
 from promptcot.gates import Gate
+from promptcot.grading import Grader
 from promptcot.heldout import Pair
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split

@@ -7,10 +7,10 @@ import pytest
 
 from promptcot.errors import MissingHere, UsageError
 from promptcot.evaluation.benchmarks import load, score
-from promptcot.evaluation.benchmarks.scoring import Scorer
 from promptcot.outcomes import Grading
 from promptcot.recipe import Input
 from promptcot.seeds.sources import open_source
+from promptcot.verify.families import Scorer
 
 pytest.importorskip("reasoning_gym")
 

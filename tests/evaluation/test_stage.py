@@ -137,7 +137,7 @@ def test_a_run_evaluates_with_its_own_problems_as_the_corpus(shell, tmp_path):
 def test_a_killed_evaluation_resumes_to_the_same_grades(shell, asked, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     shell("evaluate", *asked, "--samples", 3, "--run", whole)
-    killing = "import promptcot.evaluation.grading as g, os; real = g.Grader.grade; n = [0]\n"
+    killing = "import promptcot.grading as g, os; real = g.Grader.grade; n = [0]\n"
     killing += "def grade(self, q, a):\n    n[0] += 1\n    n[0] == 3 and os.kill(os.getpid(), 9)\n    return real(self, q, a)\n"
     killing += "g.Grader.grade = grade"
     before = f"exec({killing!r})"

@@ -12,9 +12,9 @@ import yaml
 from promptcot import api
 from promptcot.errors import UsageError
 from promptcot.evaluation.benchmarks import load
-from promptcot.evaluation.grading import grade_texts
 from promptcot.evaluation.stage import prompt
 from promptcot.evaluation.tasks import lm_eval, stored
+from promptcot.grading import grade_texts
 from promptcot.records import Grade
 from promptcot.tables import from_table
 from tests.evaluation.samples import doubling, sums, write

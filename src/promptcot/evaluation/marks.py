@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptcot.outcomes import Verdict
+from promptcot.records import Grade
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +29,14 @@ class Marks:
     def correct(self) -> int:
         """Attempts that solved it."""
         return sum(v is Verdict.CORRECT for v in self.verdicts)
+
+
+def marks_of(question: str, grades: Sequence[Grade]) -> Marks:
+    """A question's grades as the statistics read them."""
+    ordered = sorted(grades, key=lambda grade: grade.draw)
+    return Marks(
+        question,
+        tuple(Verdict(g.verdict) for g in ordered),
+        tuple(g.pile for g in ordered),
+        tuple(g.tokens for g in ordered),
+    )

@@ -16,10 +16,10 @@ from functools import partial
 
 from promptcot.evaluation import metrics
 from promptcot.evaluation.elo import Elo, elo, tried
-from promptcot.evaluation.grading import PROGRAMS
 from promptcot.evaluation.marks import Marks
 from promptcot.evaluation.stage import Evaluated
 from promptcot.executors import Rows, Table, Workplace, each
+from promptcot.grading import PROGRAMS
 from promptcot.intervals import Estimate
 from promptcot.outcomes import Verdict
 from promptcot.recipe import Evaluate

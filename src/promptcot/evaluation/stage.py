@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from promptcot import grading
 from promptcot.attempts import Asking, by_problem, draws
 from promptcot.contamination import evaluation_texts
 from promptcot.durable import sha256_of
 from promptcot.errors import UsageError
-from promptcot.evaluation import benchmarks, grading, overlap
+from promptcot.evaluation import benchmarks, overlap
 from promptcot.evaluation.benchmarks import Benchmark
-from promptcot.evaluation.grading import Grader
-from promptcot.evaluation.marks import Marks
+from promptcot.evaluation.marks import Marks, marks_of
 from promptcot.executors import Rows, Table, Task, Workplace, each, side_by_side
+from promptcot.grading import Grader
 from promptcot.outcomes import Drop, Grading, Verdict
 from promptcot.outside import locate
 from promptcot.recipe import BenchmarkSpec, Evaluate
@@ -68,7 +69,7 @@ class Evaluated:
         found = defaultdict[str, list[Grade]](list)
         for grade in self.grades:
             found[grade.question].append(grade)
-        return [grading.marks_of(q.id, found[q.id]) for q in self.benchmark.questions if q.id in found]
+        return [marks_of(q.id, found[q.id]) for q in self.benchmark.questions if q.id in found]
 
 
 def prompt(question: Question) -> str:

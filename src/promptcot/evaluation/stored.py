@@ -6,8 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from promptcot.errors import UsageError
-from promptcot.evaluation.grading import marks_of
-from promptcot.evaluation.marks import Marks
+from promptcot.evaluation.marks import Marks, marks_of
 from promptcot.records import Grade, Question
 from promptcot.store import Run
 from promptcot.tables import from_table, read_parquet

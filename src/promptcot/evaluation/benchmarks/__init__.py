@@ -12,6 +12,6 @@ A named benchmark is looked for below the data folder, then on the hub (`finding
 
 from promptcot.evaluation.benchmarks.benchmark import Benchmark
 from promptcot.evaluation.benchmarks.loading import described, load, names
-from promptcot.evaluation.benchmarks.scoring import score
+from promptcot.verify.families import score
 
 __all__ = ["Benchmark", "described", "load", "names", "score"]

@@ -16,10 +16,10 @@ from typing import Any
 
 from promptcot.errors import UsageError
 from promptcot.evaluation.benchmarks.benchmark import Benchmark, gather
-from promptcot.evaluation.benchmarks.scoring_worker import ITEMS, TUPLE
 from promptcot.outcomes import Grading
 from promptcot.records import Question, record_id
 from promptcot.seeds.sources import GENERATED, first_seed, parsed_task, procedural
+from promptcot.verify.families_worker import ITEMS, TUPLE
 
 SCHEME = "reasoning-gym:"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from promptcot.errors import UsageError
-from promptcot.evaluation.grading import PROGRAMS, Grader, grade_texts
 from promptcot.evaluation.stage import prompt
+from promptcot.grading import PROGRAMS, Grader, grade_texts
 from promptcot.lines import read_lines, write_lines
 from promptcot.outcomes import Grading
 from promptcot.recipe import Evaluate

@@ -10,17 +10,15 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 from promptcot.errors import UsageError
-from promptcot.evaluation import benchmarks
-from promptcot.evaluation.marks import Marks
 from promptcot.outcomes import Finish, Grading, Verdict
-from promptcot.recipe import Evaluate
 from promptcot.records import Attempt, Grade, Question, inherited, record_id
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program
 from promptcot.sandbox.runners import Runner
-from promptcot.verify import verdicts
+from promptcot.verify import families, verdicts
 from promptcot.verify.answers import Algebra, Policy, Verifier
 from promptcot.verify.checks import Check, judge_check
 from promptcot.verify.extraction import Fallback, final_answer
@@ -35,11 +33,27 @@ PROGRAMS = frozenset({Grading.TESTS, Grading.LIVECODEBENCH, Grading.CHECK})
 """Grading that runs programs, and so needs a sandbox."""
 
 
+class Rules(Protocol):
+    """What grading depends on; sections of the recipe have it."""
+
+    @property
+    def fallback(self) -> str:
+        """What stands for an answer that is not boxed: a `Fallback`."""
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of CPU for a program on a test."""
+
+    @property
+    def memory_mb(self) -> int:
+        """MiB of memory for a program on a test."""
+
+
 @dataclass(frozen=True)
 class Grader:
     """Grades by one policy. `runner` is called when a program is first to run."""
 
-    settings: Evaluate
+    settings: Rules
     algebra: Algebra | None
     runner: Callable[[], Runner]
 
@@ -82,7 +96,7 @@ class Grader:
         answer = None if cut(attempt) else final_answer(attempt.text, Fallback(self.settings.fallback))
         if cut(attempt) or answer is None:
             return _grade(question, attempt, Verdict.TRUNCATED if cut(attempt) else Verdict.NO_ANSWER)
-        right = benchmarks.score(question.reference, answer) >= 1.0
+        right = families.score(question.reference, answer) >= 1.0
         return _grade(question, attempt, Verdict.CORRECT if right else Verdict.WRONG, answer)
 
     def _program(self, question: Question, attempt: Attempt) -> Grade:
@@ -164,14 +178,3 @@ def _piled(grades: Sequence[Grade]) -> list[Grade]:
         if grade.answer:
             numbers.setdefault(grade.answer.strip(), len(numbers))
     return [replace(grade, pile=numbers.get(grade.answer.strip(), -1)) for grade in grades]
-
-
-def marks_of(question: str, grades: Sequence[Grade]) -> Marks:
-    """A question's grades as the statistics read them."""
-    ordered = sorted(grades, key=lambda grade: grade.draw)
-    return Marks(
-        question,
-        tuple(Verdict(g.verdict) for g in ordered),
-        tuple(g.pile for g in ordered),
-        tuple(g.tokens for g in ordered),
-    )

@@ -8,7 +8,7 @@ import threading
 import weakref
 from pathlib import Path
 
-import promptcot.evaluation.benchmarks.scoring_worker as scoring_worker
+import promptcot.verify.families_worker as families_worker
 from promptcot.errors import MissingHere, UsageError
 from promptcot.sandbox import Limits, Process, SandboxFault, start
 
@@ -75,7 +75,7 @@ class _Worker:
         if spec is None or spec.origin is None:
             raise MissingHere("procedural tasks need `reasoning_gym`", remedy="python -m pip install reasoning-gym")
         packages = str(Path(spec.origin).parent.parent)
-        script = (_SCRIPT, Path(scoring_worker.__file__).read_bytes())
+        script = (_SCRIPT, Path(families_worker.__file__).read_bytes())
         words = ["python3", "-I", "-S", "-c", _BOOT, _SCRIPT, packages]
         self.process: Process = start(words, LIMITS, readable=[packages], files=[script])
         self.number = 0
