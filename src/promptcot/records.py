@@ -301,13 +301,14 @@ class Attempt(Record):
     """One solution text. `problem` is the problem's id, and the attempt's only parent; `draw` tells attempts at it apart.
 
     `verdict` is a `Verdict`, None until the attempt is verified. `tokens` counts what was written, the end of sequence included; None where
-    that is not known."""
+    that is not known. `ids` are the sampled tokens, the end left out: what is trained on is not tokenized again; empty where unknown."""
 
     problem: str
     draw: int
     text: str
     verdict: str | None = None
     tokens: int | None = None
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,3 +376,53 @@ class Overlap(Record):
     question: str
     ngram: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassRate(Record):
+    """How often a solver solved a question. Parent: the question. `solved` of `counted` attempts were right, of `planned` in all.
+
+    `rate` is their share, in [low, high] at 95 %; where drawing ended early (`censored`) it is of what was drawn, and the interval allows
+    for the rest. `kept` says whether it is in the band that training wants."""
+
+    question: str
+    round: int
+    solved: int
+    counted: int
+    planned: int
+    rate: float
+    low: float
+    high: float
+    censored: bool
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(Record):
+    """A right and a wrong attempt at one question, for preference training. Parents: the question and both attempts.
+
+    `ids` are sampled tokens as in `Attempt`, empty where unknown. `weight` is the pair's in the loss."""
+
+    question: str
+    round: int
+    prompt: str
+    chosen: str
+    rejected: str
+    chosen_ids: tuple[int, ...] = ()
+    rejected_ids: tuple[int, ...] = ()
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace(Record):
+    """A teacher's solution to train a student on. Parent: the question. `reasoning` is what came before the answer, kept apart where the
+    teacher keeps it apart; `verdict` is empty where nothing was checked; `teacher` is its fingerprint."""
+
+    question: str
+    draw: int
+    prompt: str
+    reasoning: str
+    answer: str
+    tokens: int
+    verdict: str = ""
+    teacher: str = ""
