@@ -61,3 +61,13 @@ def test_a_reference_is_its_own_answer():
 @pytest.mark.parametrize("bomb", [r"\boxed{" * 100_000, "{" * 500_000, "the " * 200_000, "answer" + " " * 500_000, "<think>" * 80_000])
 def test_hostile_completions_have_no_answer(bomb):
     assert final_answer(bomb) is None
+
+
+@pytest.mark.parametrize("text", ["The final answer is .", "Answer: **", "#### ...", "Final answer: =>"])
+def test_a_mark_with_nothing_but_punctuation_behind_it_gives_no_answer(text):
+    assert final_answer(text) is None
+
+
+@pytest.mark.parametrize("answer", ["∅", "7", "x", r"\emptyset", "∞"])
+def test_a_symbol_is_one(answer):
+    assert final_answer(f"Final answer: {answer}") == answer

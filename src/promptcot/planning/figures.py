@@ -84,6 +84,7 @@ _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
     ("concepts_reply_tokens", (150, 300, 500), "tokens", "assumption: a short thought, then a list"),
     ("annotation_prompt_tokens", (180, 230, 300), "tokens", "assumption: the two annotation prompts without the problem"),
     ("solving_prompt_tokens", (40, 60, 120), "tokens", "measured here: what a voter reads beside the problem, SmolLM2's chat template"),
+    ("question_tokens", (60, 150, 600), "tokens", "assumption: a word problem, a contest problem, a programming statement"),
     ("solution_tokens", (200, 1500, 8000), "tokens", "assumption: an instruct model's solution to a reasoning model's; cut by max_tokens"),
     ("tests_prompt_tokens", (200, 240, 320), "tokens", "measured here: what a writer of tests reads beside the problem"),
     ("tests_reply_tokens", (200, 800, 4000), "tokens", "assumption: a few tests worked out, to a reasoning model's; cut by max_tokens"),

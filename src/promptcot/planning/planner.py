@@ -9,6 +9,7 @@ from promptcot import models
 from promptcot.errors import MissingHere
 from promptcot.pipeline import active
 from promptcot.planning.corpus import NO_ROWS, Corpus, Rows, corpus_of
+from promptcot.planning.evaluations import evaluate_steps
 from promptcot.planning.figures import ZERO, Figure, Figures, Range
 from promptcot.planning.labels import label_steps, labeled_of
 from promptcot.planning.limits import Feasibility, Memory, Refusal, over_budget
@@ -131,7 +132,7 @@ def plan_recipe(
     speeds = Speeds(recipe, machine, known, measured)
     limits = Feasibility(recipe, machine, known, speeds)
     labeled = labeled_of(recipe, corpus, known, rows)
-    work = [*steps(recipe, corpus, known), *label_steps(recipe, labeled, known)]
+    work = [*steps(recipe, corpus, known), *label_steps(recipe, labeled, known), *evaluate_steps(recipe, known)]
     workers = {role: worker(recipe, role) for role in dict.fromkeys(step.role for step in work)}
     for shape in {w.shape.name: w.shape for w in workers.values() if w.shape}.values():
         known.note(Figure(f"parameters of {shape.name}", Range.exact(shape.parameters), "parameters", shape.source))

@@ -15,6 +15,9 @@ from enum import StrEnum
 MAX_COMPLETION = 1 << 20
 """Characters of a completion that are read, from its end."""
 
+MARKS, LINE = 64, 1 << 12
+"""Marks that are looked at, from the last one back, and characters after each: a text of marks alone must not cost its square."""
+
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 _THINK_END = re.compile(r"</(?:think|thinking|reasoning)>|<\|end_of_thought\|>", re.IGNORECASE)
 _THINK_START = re.compile(r"<(?:think|thinking|reasoning)>|<\|begin_of_thought\|>", re.IGNORECASE)
@@ -24,6 +27,8 @@ _MARK = re.compile(
 _BARE = re.compile(r"[^\s{}$\\]{1,64}")
 _FORMULA = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]")
 _CLAUSE_END = re.compile(r"\*\*|(?<=\S)[.!?](?:\s|$)|,\s+(?:since|because|as|so|which|where|not)\b")
+_SAYS = re.compile(r"[^\W_]|[∅∞π√]|\\[a-zA-Z]")
+"""A letter, a digit or a symbol: a lone full stop or arrow is no answer."""
 _NUMBER = re.compile(r"[-−+]?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 
 
@@ -97,12 +102,12 @@ def _braces(text: str) -> Iterator[tuple[int, str]]:
 
 def _marked(text: str) -> str | None:
     """What follows the last mark: the formula that begins there, else the line up to the end of its clause. None where nothing does."""
-    for mark in reversed(list(_MARK.finditer(text))):
-        line = text[mark.end() :].split("\n", 1)[0].lstrip("*_:` ")
+    for mark in reversed(list(_MARK.finditer(text))[-MARKS:]):
+        line = text[mark.end() : mark.end() + LINE].split("\n", 1)[0].lstrip("*_:` ")
         if _BOX.search(line):
             continue
         formula = _FORMULA.match(line)
         found = next(filter(None, formula.groups()), "") if formula else _CLAUSE_END.split(line, maxsplit=1)[0]
-        if found := found.strip("*_` "):
+        if _SAYS.search(found := found.strip("*_` ")):
             return found
     return None

@@ -1,6 +1,6 @@
 """Benchmarks as `Question` records, with what says where they are from and whether they are what they should be.
 
-    from promptcot.evaluation.benchmarks import described, load, names
+    from promptcot.evaluation.benchmarks import load, names
 
     load("math500", rows=50)                  # chosen by hash, whatever the order of the file
     load("lcb-v6", window=("2025-02-01", "2025-05-01"))
@@ -11,7 +11,7 @@ A named benchmark is looked for below the data folder, then on the hub (`finding
 """
 
 from promptcot.evaluation.benchmarks.benchmark import Benchmark
-from promptcot.evaluation.benchmarks.loading import described, load, names
+from promptcot.evaluation.benchmarks.loading import described, load, names, sizes
 from promptcot.verify.families import score
 
-__all__ = ["Benchmark", "described", "load", "names", "score"]
+__all__ = ["Benchmark", "described", "load", "names", "score", "sizes"]

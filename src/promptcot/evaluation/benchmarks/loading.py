@@ -31,6 +31,11 @@ def names() -> tuple[str, ...]:
     return (*CATALOG, human_eval.NAME)
 
 
+def sizes() -> dict[str, int]:
+    """How many questions the benchmarks known by name have."""
+    return {entry.name: entry.size for entry in CATALOG.values()} | {human_eval.NAME: human_eval.SIZE}
+
+
 def described() -> list[str]:
     """A line for each of `names`: how many questions, the files looked for below the data folder, the data set of the hub."""
     lines = [
