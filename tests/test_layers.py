@@ -19,7 +19,7 @@ FLOORS: tuple[str, ...] = (
     "store models starter engines sandbox",
     "verify executors metering budgets changes segments training duplicates contamination concepts concept_use leak wellposed triples",
     "roles seeds progress rewards",
-    "fitting attempts grading labeling code_suites",
+    "fitting attempts grading labeling code_suites procedural",
     "annotate cold_start estep mstep synthesis screening labels code_labels gates heldout health bounds handover",
     "em evaluation",
     "report summary",
