@@ -109,7 +109,7 @@ def tried(texts, verdicts, *, kept=True, why="", rate=0.25, grading="answer", op
         for n, text in enumerate(texts)
     ]
     facts = {"low": 0.0, "high": 1.0, "censored": False, "kept": kept, "why": why, "round": 1}
-    row = PassRate(id="r" * 32, question=asked.id, solved=2, counted=8, planned=8, rate=rate, **facts)  # type: ignore[arg-type]
+    row = PassRate(id="r" * 32, question=asked.id, solved=2, counted=8, planned=8, rate=rate, **facts)
     return Tried(asked, attempts, dict(enumerate(verdicts)), row, opened)
 
 
@@ -213,7 +213,7 @@ def test_rejection_sampling_takes_right_attempts_alone():
 
 def problem(name, domain="math") -> Problem:
     facts = {"concepts": ("a",), "level": "easy", "rationale": "r", "content_hash": name}
-    return Problem(id=name.ljust(32, "0"), domain=domain, problem=f"Lake {name}?", draw=0, tokens=1, log_p=-1.0, **facts)  # type: ignore[arg-type]
+    return Problem(id=name.ljust(32, "0"), domain=domain, problem=f"Lake {name}?", draw=0, tokens=1, log_p=-1.0, **facts)
 
 
 def label(name, kind="vote", **facts) -> Label:

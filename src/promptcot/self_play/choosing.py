@@ -15,7 +15,7 @@ from promptcot.attempts import of_question
 from promptcot.executors import Rows
 from promptcot.outcomes import Drop, Verdict
 from promptcot.recipe import SelfPlay
-from promptcot.records import Attempt, Dropped, Pair, PassRate, Question, content_hash, inherited, record_id
+from promptcot.records import Attempt, Dropped, Pair, PassRate, Question, Record, content_hash, inherited, record_id
 from promptcot.self_play.form import malformed
 from promptcot.tables import to_json
 from promptcot.verify.verdicts import REJECTED
@@ -48,7 +48,7 @@ def pairs(tried: Tried, settings: SelfPlay, seed: int) -> Rows:
         return [_out(tried)]
     right, spoiled = _usable(tried, frozenset({Verdict.CORRECT}), settings, seed)
     wrong, more = _usable(tried, REJECTED, settings, seed)
-    made = [_pair(tried, *both, settings) for both in list(zip(right, wrong, strict=False))[: settings.pairs]]
+    made: list[Record] = [_pair(tried, *both, settings) for both in list(zip(right, wrong, strict=False))[: settings.pairs]]
     return [*(made or [_lost(tried, right, wrong)]), *spoiled, *more]
 
 
@@ -57,7 +57,7 @@ def right(tried: Tried, settings: SelfPlay, seed: int) -> Rows:
     if not tried.rate.kept:
         return [_out(tried)]
     found, spoiled = _usable(tried, frozenset({Verdict.CORRECT}), settings, seed)
-    made = [replace(attempt, verdict=Verdict.CORRECT.value) for attempt in found[: settings.right]]
+    made: list[Record] = [replace(attempt, verdict=Verdict.CORRECT.value) for attempt in found[: settings.right]]
     return [*(made or [_lost(tried, found, None)]), *spoiled]
 
 
