@@ -226,7 +226,7 @@ def seed(name, **facts) -> Seed:
 
 
 def asked(sources, **options):
-    return self_play.questions(MemoryWorkplace(), sources, SelfPlay(**options), domain="math", seed=0)
+    return self_play.questions(MemoryWorkplace(), sources, SelfPlay(**options), seed=0)
 
 
 def test_labels_say_how_a_question_is_graded_and_a_problem_without_one_is_dropped():

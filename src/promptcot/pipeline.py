@@ -356,7 +356,7 @@ class Session:
         r = self.recipe
         if r.self_play is None:
             raise UsageError("the recipe has no `self_play`", where="self_play")
-        questions = self_play.questions(self.place, self._sources(), r.self_play, domain=r.domain, seed=r.seed)
+        questions = self_play.questions(self.place, self._sources(), r.self_play, seed=r.seed)
         if not questions.arrow.num_rows:
             raise Stopped(
                 "there is no question to attempt",
