@@ -272,7 +272,7 @@ REPLIES = [
 
 
 def solver(folder, kind="scripted") -> Role:
-    path = script(folder / "solver", *REPLIES, default="no idea")
+    path = script(folder / "solver", *REPLIES, default="no idea {draw}")
     return Role("solver", path, fingerprint(path), EngineSpec(kind=kind), TAGGED)
 
 
@@ -335,6 +335,32 @@ def test_the_size_of_a_wave_changes_no_pair(tmp_path, wave):
     whole = played(tmp_path, MemoryWorkplace(), SelfPlay(**PLAIN, wave=8), "Abel", "Bede", "Cady")
     small = played(tmp_path, MemoryWorkplace(), SelfPlay(**PLAIN, wave=wave), "Cady", "Bede", "Abel")
     assert small[0].chosen.rows == whole[0].chosen.rows
+
+
+@pytest.mark.parametrize("table", range(4))
+def test_whole_rounds_over_random_verdicts_pair_the_same_however_early_they_stop(tmp_path, monkeypatch, table):
+    """And stopping saves draws: the verdict of a draw is fixed by its question and number."""
+    names = list("abcdefghijkl")
+
+    def verdict(problem: str, number: int) -> str:
+        chance = random.Random(f"{table} {problem} {number // 2 if table % 2 else number}")
+        return chance.choice([*VERDICTS, *["correct"] * 5])
+
+    monkeypatch.setattr(Grader, "grade", lambda self, q, a: [graded_as(q, x, verdict(q.problem, x.draw)) for x in a])
+    whole = played(tmp_path, place := Counting(), SelfPlay(**PLAIN, wave=8), *names)
+    for wave in (1, 2, 3):
+        stopped = played(tmp_path, early_place := Counting(), SelfPlay(**PLAIN, wave=wave), *names)
+        assert stopped[0].chosen.rows == whole[0].chosen.rows
+        assert [r.question for r in stopped[0].rates.rows if r.kept] == [r.question for r in whole[0].rates.rows if r.kept]
+        assert draws_in(early_place) <= draws_in(place) - (wave == 1) == 12 * 8 - (wave == 1)
+
+
+def graded_as(asked, attempt, verdict) -> Grade:
+    return Grade(id=f"g{attempt.id}", parents=(asked.id, attempt.id), question=asked.id, draw=attempt.draw, verdict=verdict)
+
+
+def draws_in(place) -> int:
+    return sum(len(rows) for step, rows in place.made.items() if "attempts" in step)
 
 
 def test_a_verifiers_own_error_is_in_no_count(tmp_path, monkeypatch):
