@@ -14,12 +14,12 @@ from typing import Generic, TypeVar
 from promptcot.engines.conversation import prompt_request
 from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampling
 from promptcot.executors import Rows, Table, Task, Workplace, ask
-from promptcot.outcomes import Drop, Verdict, unfinished
+from promptcot.outcomes import Drop, Grading, Verdict, unfinished
 from promptcot.recipe import Sample
 from promptcot.records import Attempt, Dropped, Problem, Question, inherited, record_id
 from promptcot.roles import Role
 from promptcot.store import StepSpec
-from promptcot.templates_solving import solving_prompt
+from promptcot.templates_solving import completion_prompt, solving_prompt, starter_prompt
 
 SCHEMA = 3
 
@@ -38,6 +38,15 @@ class Asking(Generic[T]):
 def of_problem(problem: Problem) -> str:
     """What a solver of a synthesized problem reads."""
     return solving_prompt(problem.domain, problem.problem)
+
+
+def of_question(question: Question) -> str:
+    """What a solver of a question reads."""
+    if question.grading == Grading.CHECK:
+        return completion_prompt(question.starter)
+    if question.starter.strip():
+        return starter_prompt(question.problem, question.starter)
+    return solving_prompt(question.domain, question.problem)
 
 
 def draws(

@@ -207,6 +207,9 @@ def label(
         print(target)
 
 
+_stage_verb("self_play", "The solver's attempts at labeled problems, pairs of them, and a better solver.")
+
+
 @app.command()
 def preview(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE")],

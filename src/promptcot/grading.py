@@ -7,17 +7,21 @@ are limited by their own CPU time, with ten times as much by the clock, so that 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
+from promptcot.attempts import by_problem
 from promptcot.errors import UsageError
+from promptcot.executors import Rows, Table, Task, Workplace, side_by_side
 from promptcot.outcomes import Finish, Grading, Verdict
 from promptcot.records import Attempt, Grade, Question, inherited, record_id
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program
 from promptcot.sandbox.runners import Runner
+from promptcot.store import StepSpec
 from promptcot.verify import families, verdicts
 from promptcot.verify.answers import Algebra, Policy, Verifier
 from promptcot.verify.checks import Check, judge_check
@@ -29,6 +33,7 @@ from promptcot.verify.programs import OF_ATTEMPTS, Judged, Judgement, Test, judg
 from promptcot.verify.votes import Poll, Rule
 
 SCHEMA = 1
+SHARD_ROWS = 64
 PROGRAMS = frozenset({Grading.TESTS, Grading.LIVECODEBENCH, Grading.CHECK})
 """Grading that runs programs, and so needs a sandbox."""
 
@@ -118,6 +123,20 @@ class Grader:
             return summed(judged)
         program = Program(found.source, Language.PYTHON if question.function else found.language, question.function)
         return summed(judge(program, tests, self.limits, runner=self.runner(), stop_early=True))
+
+
+def graded(place: Workplace, name: str, grader: Grader, questions: Sequence[Question], digest: str, drawn: Table[Attempt]) -> Table[Grade]:
+    """The grades of all attempts that were drawn, as a step, question by question; `digest` stands for the questions."""
+    own = by_problem(drawn.rows)
+    items = [(q, own[q.id]) for q in questions if q.id in own]
+    rules = grader.settings
+    facts = {"fallback": rules.fallback, "cpu_s": rules.cpu_s, "memory_mb": rules.memory_mb, "algebra": grader.algebra is not None}
+    spec = StepSpec(name, Grade, SCHEMA, facts, {"attempts": drawn.digest, "questions": digest})
+
+    def work(tasks: Iterator[Task[tuple[Question, list[Attempt]]]]) -> Iterator[tuple[int, Rows]]:
+        return side_by_side(tasks, lambda item: grader.grade(*item), os.cpu_count() or 1)
+
+    return place.rows(spec, items, work, shard_rows=SHARD_ROWS, fan=None)
 
 
 def summed(judged: Judged) -> tuple[Judgement, float, str]:

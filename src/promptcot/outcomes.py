@@ -33,7 +33,7 @@ class Drop(StrEnum):
     TOO_LONG = "too_long"  # does not fit the context; never cut silently
     FAILED = "failed"  # the server gave no usable answer, after all retries
     # annotation
-    NOT_CHOSEN = "not_chosen"  # another annotator's reply was taken for the same seed
+    NOT_CHOSEN = "not_chosen"  # another annotator's reply was taken for the same seed; self-play: beyond the wanted share or number
     # screening
     LEAK = "leak"  # the rationale repeats the problem
     CONTAMINATED = "contaminated"  # shares a long n-gram with an evaluation set
@@ -51,6 +51,14 @@ class Drop(StrEnum):
     UNSTEADY = "unsteady"  # no solution passes the whole suite when it is run again
     CONTROL_PASSES = "control_passes"  # an empty program, or one that always prints the same, passes the tests
     WEAK_TESTS = "weak_tests"  # too many wrong variants of a right program pass the tests
+    # self-play
+    NO_LABEL = "no_label"  # nothing is known that a solution could be held against
+    UNGRADED = "ungraded"  # no attempt has a verdict that counts
+    UNSOLVED = "unsolved"  # fewer attempts are right than the band asks for
+    TOO_EASY = "too_easy"  # too large a share of the attempts is right
+    NO_FIRM_FAILURE = "no_firm_failure"  # no attempt is firmly wrong: what failed is cut, gives no answer or cannot be decided
+    MALFORMED = "malformed"  # an attempt that is not built as training wants it
+    NO_PAIR = "no_pair"  # the right or the firmly wrong attempts are all malformed
 
 
 def unfinished(finish: str) -> Drop | None:

@@ -13,10 +13,11 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
-from promptcot import annotate, code_labels, em, gates, handover, labeling, labels, models, screening, seeds, synthesis
+from promptcot import annotate, code_labels, em, gates, handover, labeling, labels, models, screening, seeds, self_play, synthesis
 from promptcot.cold_start import cold_start
 from promptcot.concept_use import ConceptUse, WordingEmbedder
 from promptcot.contamination import NgramIndex
@@ -32,18 +33,22 @@ from promptcot.grading import Grader
 from promptcot.heldout import Pair
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split
-from promptcot.recipe import Em, Recipe, Rule, Sample
+from promptcot.recipe import SELF_PLAYED, Em, Recipe, Rule, Sample
 from promptcot.records import Attempt, ConceptSet, Dropped, Label, Problem, Record, Score, Seed, Triple
 from promptcot.roles import Role, resolve
 from promptcot.sandbox.runners import chosen
 from promptcot.seeds import Reading
+from promptcot.self_play import Played
 from promptcot.store import StepSpec
 from promptcot.tables import to_json
 from promptcot.triples import Pool, held_out, of_split
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Verifier
 
-STAGES = ("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label", "evaluate", "report")
+STAGES = (
+    *("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label"),
+    *("self_play", "evaluate", "report"),
+)
 """Every stage, in the order of the data."""
 SCHEMA = {"seeds": 1, "annotate": 1, "screen": 1}
 SHARD_ROWS = 2_000
@@ -64,6 +69,7 @@ def active(recipe: Recipe) -> list[str]:
         "attempts": bool(given.attempts),
         "screen": recipe.screen is not None,
         "label": recipe.label is not None and not given.labels,
+        "self_play": recipe.self_play is not None,
         "evaluate": recipe.evaluate is not None,
         "report": True,
     }
@@ -75,9 +81,14 @@ def require_roles(recipe: Recipe) -> None:
     asked = [a.model for a in recipe.annotate.annotators] if recipe.annotate is not None else []
     if "label" in active(recipe) and recipe.label is not None:
         asked += [recipe.label.voter, recipe.label.code.writer or recipe.label.voter]
-    asked += recipe.evaluate.models if recipe.evaluate is not None else []
+    asked += [recipe.self_play.solver] if recipe.self_play is not None else []
+    asked += [name for name in recipe.evaluate.models if not _is_self_played(recipe, name)] if recipe.evaluate is not None else []
     for role in asked:
         recipe.model(role)
+
+
+def _is_self_played(recipe: Recipe, name: str) -> bool:
+    return name == SELF_PLAYED and recipe.self_play is not None
 
 
 class Session:
@@ -99,6 +110,7 @@ class Session:
             "attempts": lambda: self.attempts,
             "screen": lambda: self.screened,
             "label": lambda: self.labels,
+            "self_play": lambda: self.played,
             "evaluate": lambda: self.scores,
         }
         results[stage]()
@@ -339,6 +351,39 @@ class Session:
             return labeling.decided(self.place, problems, kept.digest, ways)
 
     @cached_property
+    def played(self) -> list[Played]:
+        """The rounds of self-play."""
+        r = self.recipe
+        if r.self_play is None:
+            raise UsageError("the recipe has no `self_play`", where="self_play")
+        questions = self_play.questions(self.place, self._sources(), r.self_play, seed=r.seed)
+        if not questions.arrow.num_rows:
+            raise Stopped(
+                "there is no question to attempt",
+                where="self_play",
+                remedy="labeled problems, `human` with seeds that have answers, or `tasks`",
+            )
+        with where_possible(self.say) as helper:
+            grader = Grader(r.self_play, helper, chosen(r.self_play.runner))
+            solver = resolve(r, r.self_play.solver)
+            return self_play.play(
+                self.place, questions, solver, r.self_play, r.training, grader, seed=r.seed, watch=lambda done: self.say(str(done))
+            )
+
+    def _sources(self) -> self_play.Sources:
+        stages = set(active(self.recipe))
+        problems = self.kept if {"synthesize", "problems"} & stages else None
+        found = self.labels if {"label", "labels"} & stages else None
+        human = self.seeds if "seeds" in stages else None
+        digest = " ".join(table.digest if table else "-" for table in (problems, found, human))
+        return self_play.Sources(problems.rows if problems else (), found.rows if found else (), human.rows if human else (), digest)
+
+    @property
+    def self_played(self) -> Role:
+        """The solver of the last round, by the name that `evaluate.models` has for it."""
+        return replace(self.played[-1].solver, name=SELF_PLAYED)
+
+    @cached_property
     def evaluated(self) -> list[Evaluated]:
         """Every model's graded attempts at every benchmark."""
         r = self.recipe
@@ -349,14 +394,21 @@ class Session:
             [self.screened if r.screen is not None else self.problems] if {"synthesize", "problems"} & set(stages) else []
         )
         own += [self.triples] if "annotate" in stages else []
-        roles = [resolve(r, name) for name in r.evaluate.models]
+        roles = [self.self_played if _is_self_played(r, name) else resolve(r, name) for name in r.evaluate.models]
         with where_possible(self.say) as helper:
             grader = Grader(r.evaluate, helper, chosen(r.evaluate.runner))
-            paths = {name: str(r.model(name).path) for name in r.evaluate.models}
+            paths = {name: self._model_path(name) for name in r.evaluate.models}
             found = stage.evaluate(
                 self.place, r.evaluate, roles, paths, grader, stage.corpus_of(r.evaluate.corpus, own), domain=r.domain, seed=r.seed
             )
             return list(found)
+
+    def _model_path(self, name: str) -> str:
+        """What a reader knows an evaluated model by."""
+        settings = self.recipe.self_play
+        if settings is not None and _is_self_played(self.recipe, name):
+            return f"{self.recipe.model(settings.solver).path}, self-played"
+        return str(self.recipe.model(name).path)
 
     @cached_property
     def scores(self) -> Table[Score]:

@@ -383,7 +383,7 @@ class PassRate(Record):
     """How often a solver solved a question. Parent: the question. `solved` of `counted` attempts were right, of `planned` in all.
 
     `rate` is their share, in [low, high] at 95 %; where drawing ended early (`censored`) it is of what was drawn, and the interval allows
-    for the rest. `kept` says whether it is in the band that training wants."""
+    for the rest. `kept` says whether it is in the band that training wants, `why` (a `Drop`) why it is not."""
 
     question: str
     round: int
@@ -395,6 +395,7 @@ class PassRate(Record):
     high: float
     censored: bool
     kept: bool
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

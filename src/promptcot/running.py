@@ -68,6 +68,8 @@ def limited(recipe: Recipe, rows: int) -> Recipe:
     update: dict[str, Any] = {"inputs": recipe.inputs.model_copy(update=lists)}
     if recipe.synthesize is not None:
         update["synthesize"] = recipe.synthesize.model_copy(update={"concept_sets": min(recipe.synthesize.concept_sets, rows)})
+    if recipe.self_play is not None:
+        update["self_play"] = recipe.self_play.model_copy(update={"rows": min(recipe.self_play.rows or rows, rows)})
     if recipe.evaluate is not None:
         update["evaluate"] = recipe.evaluate.model_copy(update={"rows": min(recipe.evaluate.rows or rows, rows)})
     return recipe.model_copy(update=update)
@@ -219,4 +221,7 @@ def _models(session: Session) -> list[ModelRow]:
     if "em" in active(session.recipe):
         best = session.em.best
         rows.append(ModelRow(role="generator, best round", name=str(best.generator.path), revision=fingerprint(best.generator.path)[:16]))
+    if session.recipe.self_play is not None and session.recipe.self_play.method != "none":
+        solver = session.self_played
+        rows.append(ModelRow(role="solver, self-played", name=str(solver.path), revision=solver.fingerprint[:16]))
     return rows

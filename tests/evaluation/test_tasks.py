@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from promptcot import api
+from promptcot.attempts import of_question
 from promptcot.errors import UsageError
 from promptcot.evaluation.benchmarks import load
-from promptcot.evaluation.stage import prompt
 from promptcot.evaluation.tasks import lm_eval, stored
 from promptcot.grading import grade_texts
 from promptcot.records import Grade
@@ -64,7 +64,7 @@ def test_the_questions_are_stored_whole_and_in_order(shell, tmp_path, to):
     questions = load("mixed.jsonl").questions
     found = stored.opened(tmp_path / "out", POLICY).asked
     assert [one.question for one in found.values()] == list(questions)
-    assert [(row["id"], row["prompt"]) for row in rows_of(tmp_path / "out")] == [(q.id, prompt(q)) for q in questions]
+    assert [(row["id"], row["prompt"]) for row in rows_of(tmp_path / "out")] == [(q.id, of_question(q)) for q in questions]
 
 
 def test_a_folder_for_lm_eval_has_a_task_with_its_sampler_and_metrics(shell, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptcot.engines.protocol import ChatSampler, Message, MessageSampler, Sampler, SampleRequest
+from promptcot.engines.protocol import ChatSampler, Ids, Message, MessageSampler, Sampler, SampleRequest, Tokenizer
 from promptcot.errors import UsageError
 
 
@@ -23,4 +23,14 @@ def prompt_request(
     """The request for the reply to one prompt: in a conversation, or (without `chat`) as the text that goes on after it."""
     if chat:
         return chat_request(sampler, id, [Message("user", prompt)], draws, group)
-    return SampleRequest(id, sampler.tokenizer.encode(f"{prompt}\n\nReply:\n"), draws, group)
+    return SampleRequest(id, prompt_ids(sampler.tokenizer, prompt, chat=False), draws, group)
+
+
+def prompt_ids(tokenizer: Tokenizer, prompt: str, *, chat: bool) -> Ids:
+    """The ids that a model reads for one prompt, by its tokenizer alone. Raises `UsageError` for one that knows no conversations."""
+    if not chat:
+        return tokenizer.encode(f"{prompt}\n\nReply:\n")
+    render = getattr(tokenizer, "chat_prefix", None)
+    if render is None:
+        raise UsageError("the tokenizer knows no chat template", where="models", remedy="`chat: false`, or an instruct model")
+    return tuple(render([{"role": "user", "content": prompt}]))

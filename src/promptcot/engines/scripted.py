@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -37,6 +37,10 @@ class CharacterTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The characters."""
         return "".join(map(chr, ids))
+
+    def chat_prefix(self, messages: Sequence[Mapping[str, str]]) -> Ids:
+        """The messages' texts on lines of their own."""
+        return self.encode("\n".join(m["content"] for m in messages))
 
 
 class ScriptedEngine:
@@ -71,9 +75,9 @@ class ScriptedEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         return None
 
-    def chat_prefix(self, messages: Sequence[dict[str, str]]) -> Ids:
+    def chat_prefix(self, messages: Sequence[Mapping[str, str]]) -> Ids:
         """The messages' texts on lines of their own."""
-        return self.tokenizer.encode("\n".join(m["content"] for m in messages))
+        return self.tokenizer.chat_prefix(messages)
 
     def sample(self, requests: Iterable[SampleRequest], sampling: Sampling, seed: int) -> Iterator[Sampled]:
         """Look every reply up; a reply longer than `max_tokens` is cut."""

@@ -9,7 +9,6 @@ questions not yet solved: a draw depends on its number alone, so nothing that is
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,25 +16,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promptcot import grading
-from promptcot.attempts import Asking, by_problem, draws
+from promptcot.attempts import Asking, draws, of_question
 from promptcot.contamination import evaluation_texts
 from promptcot.durable import sha256_of
 from promptcot.errors import UsageError
 from promptcot.evaluation import benchmarks, overlap
 from promptcot.evaluation.benchmarks import Benchmark
 from promptcot.evaluation.marks import Marks, marks_of
-from promptcot.executors import Rows, Table, Task, Workplace, each, side_by_side
-from promptcot.grading import Grader
-from promptcot.outcomes import Drop, Grading, Verdict
+from promptcot.executors import Rows, Table, Workplace, each
+from promptcot.grading import Grader, graded
+from promptcot.outcomes import Drop, Verdict
 from promptcot.outside import locate
 from promptcot.recipe import BenchmarkSpec, Evaluate
 from promptcot.records import Attempt, Grade, Overlap, Question
 from promptcot.roles import Role
 from promptcot.store import StepSpec
-from promptcot.templates_solving import completion_prompt, solving_prompt, starter_prompt
 
 SCHEMA = 1
-SHARD_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -70,15 +67,6 @@ class Evaluated:
         for grade in self.grades:
             found[grade.question].append(grade)
         return [marks_of(q.id, found[q.id]) for q in self.benchmark.questions if q.id in found]
-
-
-def prompt(question: Question) -> str:
-    """What a solver of a benchmark's question reads."""
-    if question.grading == Grading.CHECK:
-        return completion_prompt(question.starter)
-    if question.starter.strip():
-        return starter_prompt(question.problem, question.starter)
-    return solving_prompt(question.domain, question.problem)
 
 
 def settled(spec: BenchmarkSpec, settings: Evaluate) -> BenchmarkSpec:
@@ -200,19 +188,11 @@ class _Bench:
         return f"evaluate/{self.benchmark.name}/{self.role.name}/{step}"
 
     def _draw(self, step: str, questions: Sequence[Question], numbers: range, digest: str) -> Table[Attempt]:
-        how = Asking(self.settings.sample, self.settings.chat, prompt)
+        how = Asking(self.settings.sample, self.settings.chat, of_question)
         return draws(self.place, self._name(step), questions, digest, self.role, how, numbers, seed=self.seed)
 
     def _grade(self, step: str, drawn: Table[Attempt]) -> Table[Grade]:
-        own = by_problem(drawn.rows)
-        items = [(q, own[q.id]) for q in self.benchmark.questions if q.id in own]
-        facts = self.settings.model_dump(include={"fallback", "cpu_s", "memory_mb"}) | {"algebra": self.grader.algebra is not None}
-        spec = StepSpec(self._name(step), Grade, grading.SCHEMA, facts, {"attempts": drawn.digest, "questions": self.digest})
-
-        def work(tasks: Iterator[Task[tuple[Question, list[Attempt]]]]) -> Iterator[tuple[int, Rows]]:
-            return side_by_side(tasks, lambda item: self.grader.grade(*item), os.cpu_count() or 1)
-
-        return self.place.rows(spec, items, work, shard_rows=SHARD_ROWS, fan=None)
+        return graded(self.place, self._name(step), self.grader, self.benchmark.questions, self.digest, drawn)
 
 
 def corpus_of(files: Sequence[str], tables: Sequence[Table]) -> Corpus | None:  # type: ignore[type-arg]

@@ -8,6 +8,7 @@ from promptcot.recipe.evaluation import BenchmarkSpec, Evaluate
 from promptcot.recipe.inputs import Input, Inputs
 from promptcot.recipe.limits import Budget, Gates, Limits, Planned, StageLimits
 from promptcot.recipe.models import EngineSpec, ModelSpec
+from promptcot.recipe.post_training import Band, SelfPlay
 from promptcot.recipe.section import Fit, Sample, Strict
 from promptcot.recipe.stages import (
     Annotate,
@@ -25,11 +26,13 @@ from promptcot.recipe.stages import (
     Synthesize,
     Training,
 )
-from promptcot.recipe.whole import Recipe
+from promptcot.recipe.whole import SELF_PLAYED, Recipe
 
 __all__ = [
+    "SELF_PLAYED",
     "Annotate",
     "Annotator",
+    "Band",
     "Bars",
     "BenchmarkSpec",
     "Bound",
@@ -53,6 +56,7 @@ __all__ = [
     "Rule",
     "Sample",
     "Screen",
+    "SelfPlay",
     "StageLimits",
     "Strict",
     "Synthesize",

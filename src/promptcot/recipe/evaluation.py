@@ -37,7 +37,7 @@ class Evaluate(Strict):
     benchmarks: list[BenchmarkSpec] = Field(min_length=1)
     """Which."""
     models: list[str] = Field(["solver"], min_length=1)
-    """Roles of `models`; each makes its attempts at all benchmarks."""
+    """Roles of `models`, or `self_played` for the solver that `self_play` made; each makes its attempts at all benchmarks."""
     samples: int = Field(1, gt=0)
     """Attempts a question (the paper: 16 for contests, 1 for programs)."""
     rows: int | None = Field(None, gt=0)

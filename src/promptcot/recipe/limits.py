@@ -54,6 +54,8 @@ class StageLimits(Strict):
     """Only hours: it runs no model."""
     label: Limits = Limits()
     """The voter's draws."""
+    self_play: Limits = Limits()
+    """The solver's attempts, and its fits."""
     evaluate: Limits = Limits()
     """Attempts at benchmarks."""
 

@@ -11,8 +11,12 @@ from promptcot.recipe.evaluation import Evaluate
 from promptcot.recipe.inputs import Inputs
 from promptcot.recipe.limits import Budget, Gates, Planned, StageLimits
 from promptcot.recipe.models import EngineSpec, ModelSpec
+from promptcot.recipe.post_training import SelfPlay
 from promptcot.recipe.section import Strict
 from promptcot.recipe.stages import Annotate, ColdStart, Em, Label, Screen, Synthesize, Training
+
+SELF_PLAYED = "self_played"
+"""What `evaluate.models` calls the solver that self-play made."""
 
 
 class Recipe(Strict):
@@ -48,6 +52,8 @@ class Recipe(Strict):
     """Stage: duplicates, contamination, well-posedness."""
     label: Label | None = None
     """Stage: answers by vote, suites of unit tests."""
+    self_play: SelfPlay | None = None
+    """Stage: the solver's attempts, pairs of them, and a better solver."""
     evaluate: Evaluate | None = None
     """Stage: scores of models on benchmarks."""
     gates: Gates = Gates()
@@ -64,6 +70,12 @@ class Recipe(Strict):
                 raise ValueError(f"models.{role}: role `{spec.role}` is not a model with a path")
             if spec.engine not in self.engines:
                 raise ValueError(f"models.{role}: no engine named `{spec.engine}`")
+        return self
+
+    @model_validator(mode="after")
+    def _one_self_played(self) -> Recipe:
+        if self.self_play is not None and SELF_PLAYED in self.models:
+            raise ValueError(f"models.{SELF_PLAYED}: that is the name of the solver that `self_play` makes")
         return self
 
     @model_validator(mode="after")

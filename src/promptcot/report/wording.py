@@ -23,7 +23,7 @@ REASONS: dict[str, str] = {
     Drop.BAD_ROW: "a field is missing, empty or of the wrong type",
     Drop.EXACT_DUPLICATE: "the same text as an earlier row",
     Drop.NEAR_DUPLICATE: "nearly the same text as an earlier row",
-    Drop.NOT_CHOSEN: "another annotator's reply was taken for the same seed",
+    Drop.NOT_CHOSEN: "another annotator's reply was taken for the same seed; or a question beyond the wanted share or number",
     Drop.TRUNCATED: "the token limit cut what the model wrote",
     Drop.UNPARSABLE: "a tag is missing, doubled or out of order",
     Drop.EMPTY: "the tags hold nothing",
@@ -44,6 +44,13 @@ REASONS: dict[str, str] = {
     Drop.UNSTEADY: "no solution passes all of its tests when run again",
     Drop.CONTROL_PASSES: "a program that prints nothing, or always the same, passes its tests",
     Drop.WEAK_TESTS: "too many wrong variants of a right program pass its tests",
+    Drop.NO_LABEL: "nothing is known that a solution could be held against",
+    Drop.UNGRADED: "no attempt at it has a verdict that counts",
+    Drop.UNSOLVED: "fewer attempts at it are right than training asks for",
+    Drop.TOO_EASY: "too large a share of the attempts at it is right",
+    Drop.NO_FIRM_FAILURE: "no attempt at it is firmly wrong",
+    Drop.MALFORMED: "an attempt that is not built as training wants it",
+    Drop.NO_PAIR: "its right or its firmly wrong attempts are all malformed",
 }
 """What each drop reason means, in a few words."""
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from promptcot.attempts import of_question
 from promptcot.errors import UsageError
-from promptcot.evaluation.stage import prompt
 from promptcot.grading import PROGRAMS, Grader, grade_texts
 from promptcot.lines import read_lines, write_lines
 from promptcot.outcomes import Grading
@@ -88,7 +88,7 @@ def evaluate_settings(benchmarks: Sequence[str], settings: Mapping[str, Any], ov
 
 def _row(question: Question) -> dict[str, Any]:
     values = {name: value for name, value in asdict(question).items() if name not in _LEFT_OUT}
-    return {"id": values.pop("id"), "prompt": prompt(question), **values}
+    return {"id": values.pop("id"), "prompt": of_question(question), **values}
 
 
 def _asked(row: Mapping[str, Any], where: str) -> Asked:
