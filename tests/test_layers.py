@@ -19,8 +19,8 @@ FLOORS: tuple[str, ...] = (
     "store models starter engines sandbox",
     "verify executors metering budgets changes segments training duplicates contamination concepts concept_use leak wellposed triples",
     "roles seeds progress rewards",
-    "fitting attempts grading labeling code_suites",
-    "annotate cold_start estep mstep synthesis screening labels code_labels gates heldout health bounds handover",
+    "fitting attempts grading traces labeling code_suites",
+    "annotate cold_start estep mstep synthesis screening labels code_labels distill gates heldout health bounds handover",
     "em evaluation",
     "report summary",
     "pipeline",
@@ -30,7 +30,7 @@ FLOORS: tuple[str, ...] = (
 )
 """From the ground up; a name is a module or package of `promptcot`. Modules of one floor may use each other, without a cycle."""
 
-STAGES = frozenset(["annotate", "cold_start", "estep", "mstep", "synthesis", "screening", "labels", "code_labels", "gates"])
+STAGES = frozenset(["annotate", "cold_start", "estep", "mstep", "synthesis", "screening", "labels", "code_labels", "distill", "gates"])
 
 FENCES = {
     "torch": {"engines", "training"},

@@ -21,7 +21,7 @@ from promptcot.roles import Role
 from promptcot.store import StepSpec
 from promptcot.templates_solving import solving_prompt
 
-SCHEMA = 3
+SCHEMA = 4
 
 T = TypeVar("T", Problem, Question)
 
@@ -82,7 +82,8 @@ def attempt_of(item: Problem | Question, c: Completion) -> Attempt | Dropped:
     if why is Drop.FAILED:
         return Dropped(id=identity, reason=why, detail=c.error, content=c.text, **facts)
     verdict = Verdict.TRUNCATED if why is Drop.TRUNCATED else None
-    return Attempt(id=identity, problem=item.id, draw=c.draw, text=c.text, verdict=verdict, tokens=c.tokens, ids=c.ids, **facts)
+    said = {"text": c.text, "tokens": c.tokens, "ids": c.ids, "reasoning": c.reasoning}
+    return Attempt(id=identity, problem=item.id, draw=c.draw, verdict=verdict, **said, **facts)
 
 
 def by_problem(attempts: Iterable[Attempt]) -> defaultdict[str, list[Attempt]]:

@@ -127,6 +127,7 @@ _stage_verb("annotate", "Concepts and rationales for seeds.")
 _stage_verb("cold_start", "Fit p0 and q0 on annotated triples.")
 _stage_verb("em", "Expectation-maximization over rationales.")
 _stage_verb("synthesize", "New problems over fresh concept sets.")
+_stage_verb("distill", "Traces of a teacher for the run's problems, and a student fitted on them.")
 
 
 @app.command()

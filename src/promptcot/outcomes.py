@@ -51,6 +51,9 @@ class Drop(StrEnum):
     UNSTEADY = "unsteady"  # no solution passes the whole suite when it is run again
     CONTROL_PASSES = "control_passes"  # an empty program, or one that always prints the same, passes the tests
     WEAK_TESTS = "weak_tests"  # too many wrong variants of a right program pass the tests
+    # traces
+    WRONG = "wrong"  # the label says that the solution is not right
+    UNVERIFIED = "unverified"  # whether the solution is right could not be decided
 
 
 def unfinished(finish: str) -> Drop | None:

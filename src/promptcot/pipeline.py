@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from functools import cached_property, partial
 from typing import Any
 
-from promptcot import annotate, code_labels, em, gates, handover, labeling, labels, models, screening, seeds, synthesis
+from promptcot import annotate, code_labels, distill, em, gates, handover, labeling, labels, models, screening, seeds, synthesis
 from promptcot.cold_start import cold_start
 from promptcot.concept_use import ConceptUse, WordingEmbedder
 from promptcot.contamination import NgramIndex
@@ -33,7 +33,7 @@ from promptcot.heldout import Pair
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split
 from promptcot.recipe import Em, Recipe, Rule, Sample
-from promptcot.records import Attempt, ConceptSet, Dropped, Label, Problem, Record, Score, Seed, Triple
+from promptcot.records import Attempt, ConceptSet, Dropped, Label, Problem, Record, Score, Seed, Trace, Triple
 from promptcot.roles import Role, resolve
 from promptcot.sandbox.runners import chosen
 from promptcot.seeds import Reading
@@ -43,7 +43,10 @@ from promptcot.triples import Pool, held_out, of_split
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Verifier
 
-STAGES = ("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label", "evaluate", "report")
+STAGES = (
+    *("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label", "distill"),
+    *("evaluate", "report"),
+)
 """Every stage, in the order of the data."""
 SCHEMA = {"seeds": 1, "annotate": 1, "screen": 1}
 SHARD_ROWS = 2_000
@@ -64,6 +67,7 @@ def active(recipe: Recipe) -> list[str]:
         "attempts": bool(given.attempts),
         "screen": recipe.screen is not None,
         "label": recipe.label is not None and not given.labels,
+        "distill": recipe.distill is not None,
         "evaluate": recipe.evaluate is not None,
         "report": True,
     }
@@ -75,9 +79,17 @@ def require_roles(recipe: Recipe) -> None:
     asked = [a.model for a in recipe.annotate.annotators] if recipe.annotate is not None else []
     if "label" in active(recipe) and recipe.label is not None:
         asked += [recipe.label.voter, recipe.label.code.writer or recipe.label.voter]
-    asked += recipe.evaluate.models if recipe.evaluate is not None else []
+    if recipe.distill is not None:
+        distill.require(recipe)
+        asked += [role for role in (recipe.distill.teacher, recipe.distill.student) if role is not None]
+    asked += [role for role in recipe.evaluate.models if role not in made_here(recipe)] if recipe.evaluate is not None else []
     for role in asked:
         recipe.model(role)
+
+
+def made_here(recipe: Recipe) -> set[str]:
+    """The models that `evaluate.models` may name though `models` does not have them: the run makes them."""
+    return {"distilled"} if recipe.distill is not None and recipe.distill.student is not None else set()
 
 
 class Session:
@@ -99,6 +111,7 @@ class Session:
             "attempts": lambda: self.attempts,
             "screen": lambda: self.screened,
             "label": lambda: self.labels,
+            "distill": self._distill,
             "evaluate": lambda: self.scores,
         }
         results[stage]()
@@ -339,6 +352,36 @@ class Session:
             return labeling.decided(self.place, problems, kept.digest, ways)
 
     @cached_property
+    def traces(self) -> Table[Trace]:
+        """The teacher's solutions that are kept."""
+        r = self.recipe
+        if r.distill is None:
+            raise UsageError("the recipe has no `distill`", where="distill")
+        labels = self.labels if r.distill.verify else None
+        problems, teacher = distill.chosen(self.kept.rows, labels.rows if labels else None, r.distill), resolve(r, r.distill.teacher)
+        by_problem = {label.problem: label for label in labels.rows} if labels else {}
+        with where_possible(self.say) as helper:
+            grader = Grader(r.distill, helper, chosen(r.distill.runner))
+            digests = self.kept.digest, labels.digest if labels else ""
+            teaching = distill.Teaching(self.place, r.distill, teacher, problems, digests[0], by_problem, digests[1], grader, r.seed)
+            drawn = teaching.drawn()
+            traces = teaching.traces(drawn)
+        self.say(distill.told(teaching.figures(drawn, traces).rows[0]))
+        return traces
+
+    @cached_property
+    def distilled(self) -> Role:
+        """The student fitted on the teacher's traces."""
+        r = self.recipe
+        if r.distill is None or r.distill.student is None:
+            raise UsageError("the recipe fits no student", where="distill.student", remedy="name the role of `models` to fit")
+        return distill.student(self.place, resolve(r, r.distill.student), self.traces, r.distill, r.training, seed=r.seed)
+
+    def _distill(self) -> object:
+        assert self.recipe.distill is not None
+        return self.traces if self.recipe.distill.student is None else self.distilled
+
+    @cached_property
     def evaluated(self) -> list[Evaluated]:
         """Every model's graded attempts at every benchmark."""
         r = self.recipe
@@ -349,10 +392,11 @@ class Session:
             [self.screened if r.screen is not None else self.problems] if {"synthesize", "problems"} & set(stages) else []
         )
         own += [self.triples] if "annotate" in stages else []
-        roles = [resolve(r, name) for name in r.evaluate.models]
+        own_models = made_here(r)
+        roles = [self.distilled if name in own_models else resolve(r, name) for name in r.evaluate.models]
         with where_possible(self.say) as helper:
             grader = Grader(r.evaluate, helper, chosen(r.evaluate.runner))
-            paths = {name: str(r.model(name).path) for name in r.evaluate.models}
+            paths = {name: f"{name} (of this run)" if name in own_models else str(r.model(name).path) for name in r.evaluate.models}
             found = stage.evaluate(
                 self.place, r.evaluate, roles, paths, grader, stage.corpus_of(r.evaluate.corpus, own), domain=r.domain, seed=r.seed
             )

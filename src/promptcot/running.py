@@ -35,7 +35,10 @@ from promptcot.usage import total
 GRACE = 45
 """Seconds that work in flight has after SIGTERM; what is not committed by then is done again on resume."""
 
-FUNNEL = ("seeds", "annotate", "synthesize/concept_sets", "problems", "synthesize/problems", "screen")
+FUNNEL = (
+    *("seeds", "annotate", "synthesize/concept_sets", "problems", "synthesize/problems", "screen"),
+    *("distill/attempts", "distill/traces", "distill/texts"),
+)
 """Steps whose rows the report's funnel shows."""
 
 BANNERS = {
@@ -70,6 +73,8 @@ def limited(recipe: Recipe, rows: int) -> Recipe:
         update["synthesize"] = recipe.synthesize.model_copy(update={"concept_sets": min(recipe.synthesize.concept_sets, rows)})
     if recipe.evaluate is not None:
         update["evaluate"] = recipe.evaluate.model_copy(update={"rows": min(recipe.evaluate.rows or rows, rows)})
+    if recipe.distill is not None:
+        update["distill"] = recipe.distill.model_copy(update={"rows": min(recipe.distill.rows or rows, rows)})
     return recipe.model_copy(update=update)
 
 

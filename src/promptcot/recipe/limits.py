@@ -54,6 +54,8 @@ class StageLimits(Strict):
     """Only hours: it runs no model."""
     label: Limits = Limits()
     """The voter's draws."""
+    distill: Limits = Limits()
+    """The teacher's draws, and the student's fit."""
     evaluate: Limits = Limits()
     """Attempts at benchmarks."""
 
