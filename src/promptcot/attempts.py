@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from promptcot.engines.conversation import prompt_request
 from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampling
@@ -82,7 +82,7 @@ def attempt_of(item: Problem | Question, c: Completion) -> Attempt | Dropped:
     if why is Drop.FAILED:
         return Dropped(id=identity, reason=why, detail=c.error, content=c.text, **facts)
     verdict = Verdict.TRUNCATED if why is Drop.TRUNCATED else None
-    said = {"text": c.text, "tokens": c.tokens, "ids": c.ids, "reasoning": c.reasoning}
+    said: dict[str, Any] = {"text": c.text, "tokens": c.tokens, "ids": c.ids, "reasoning": c.reasoning}
     return Attempt(id=identity, problem=item.id, draw=c.draw, verdict=verdict, **said, **facts)
 
 
