@@ -19,8 +19,8 @@ from tests.engines.conftest import save_tiny_model
 from tests.runs import Shell, jsonl, script
 
 THINKING = (
-    "{% for m in messages %}<{{ m.role }}>{% if m.reasoning_content %}[[{{ m.reasoning_content }}]]{% endif %}{{ m.content }}</s>{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
+    "{% for m in messages %}<{{ m.role }}>{% if m.reasoning_content %}[[{{ m.reasoning_content }}]]{% endif %}{{ m.content }}</s>"
+    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 )
 PLAIN = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 OPENED = PLAIN.replace("{% if add_generation_prompt %}<assistant>", "{% if add_generation_prompt %}<assistant><think>\n")
@@ -206,7 +206,7 @@ def test_a_student_is_fitted_on_what_fits_it_and_evaluated(shell, tmp_path):
     sums = jsonl(tmp_path / "sums.jsonl", [{"id": "s", "problem": "a b", "answer": "1"}])
     path = recipe(
         tmp_path,
-        training={"max_tokens": 44, "dtype": "fp32"},
+        training={"max_tokens": 38, "dtype": "fp32"},
         distill={"sample": {"max_tokens": 300}, "lr": 0.01, "epochs": 2},
         evaluate={"benchmarks": [str(sums)], "models": ["student", "distilled"], "sample": {"max_tokens": 4}},
     )
@@ -216,7 +216,7 @@ def test_a_student_is_fitted_on_what_fits_it_and_evaluated(shell, tmp_path):
     kept, dropped = run["distill/texts"].num_rows, drops(tmp_path / "run", "distill/texts")
     assert kept == 1, "Abel's trace is a word longer than Bede's"
     assert set(dropped) == {"too_long"}
-    assert "training.max_tokens is 44" in dropped["too_long"].detail
+    assert "training.max_tokens is 38" in dropped["too_long"].detail
     assert {row["model"] for row in run["evaluate/scores"].to_pylist()} == {"student", "distilled"}
     again = shell("run", path, "--run", tmp_path / "run")
     assert api.open(tmp_path / "run")["distill/texts"].equals(run["distill/texts"])

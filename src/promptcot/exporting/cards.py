@@ -14,8 +14,8 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 HUB = frozenset({"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc0-1.0", "gpl-3.0", "bsd-3-clause", "openrail"})
 """Licenses that the hub knows by these names."""
 
-LIMITS = """- Problems were written by a model. A label is what a reference, a majority of solutions or a suite of tests says, not what a person checked:
-  an ill-posed problem can have one.
+LIMITS = """- Problems were written by a model. A label is what a reference, a majority of solutions or a suite of tests says, not what a
+  person checked: an ill-posed problem can have one.
 - `level` is what the generator was asked for, not a measured difficulty.
 - Problems were compared with the evaluation sets named in the recipe's `screen.against`, and with no others.
 - A row's `license` is that of what it is made of, as far as the inputs and the models' entries in the recipe state it.
@@ -58,7 +58,8 @@ def data_card(facts: Facts, name: str, configs: Mapping[str, tuple[int, str]], l
     return (
         f"{header(fields)}\n# {name}\n\n{sizes}\n"
         f'Load one with `datasets.load_dataset(FOLDER, "{next(iter(configs), "problems")}")`.\n\n'
-        f"## How it was made\n\n{_made(facts)}\n## Models\n\n{models_table(facts)}\n## What became of the rows\n\n{funnel_table(facts)}{filtered}\n"
+        f"## How it was made\n\n{_made(facts)}\n## Models\n\n{models_table(facts)}\n"
+        f"## What became of the rows\n\n{funnel_table(facts)}{filtered}\n"
         f"## Licenses\n\n{license}\n\n## Limits\n\n{LIMITS}"
     )
 

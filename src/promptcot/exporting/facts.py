@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptcot import __version__, inspection
@@ -48,9 +48,8 @@ def models_table(facts: Facts) -> str:
 
 def funnel_table(facts: Facts) -> str:
     """What went into every step and came out of it, and why the rest did not."""
-    rows = [
-        (m.step, str(m.rows_in), str(m.rows_out), reasons(m.dropped) or "none") for m in facts.made if not m.step.startswith("evaluate")
-    ]
+    made = [m for m in facts.made if not m.step.startswith("evaluate")]
+    rows = [(m.step, str(m.rows_in), str(m.rows_out), reasons(m.dropped) or "none") for m in made]
     return table(("step", "rows in", "rows out", "dropped, by reason"), rows) if rows else "Not known: the rows come from a file.\n"
 
 
@@ -69,7 +68,7 @@ def reasons(dropped: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items()))
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table in Markdown."""
     cells = [head, tuple("---" for _ in head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |\n" for row in cells)

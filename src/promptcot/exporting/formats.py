@@ -18,20 +18,23 @@ from promptcot.lines import write_lines
 from promptcot.recipe import Sample
 from promptcot.store import Run
 
+BATCH = Sample(max_tokens=4096)
+"""How a batch samples where nothing is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What an export may be told: the served `model` of a batch and how to sample, the `role` whose weights are wanted."""
 
     model: str | None = None
-    sample: Sample = Sample(max_tokens=4096)
+    sample: Sample = BATCH
     role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written where: rows by kind, those left out for their license, and labeled problems that were not there for a format that
-    needs a label (`unlabeled`)."""
+    """What was written where: rows by kind, those left out for their license, and how many problems have no label where one is
+    needed (`unlabeled`)."""
 
     path: Path
     rows: Mapping[str, int]
@@ -105,9 +108,9 @@ MODEL = "model"
 def export(
     source: Path, to: str, out: Path, *, allow: Sequence[str] = (), options: Options | None = None, domain: str = "math"
 ) -> Exported:
-    """Write what a run folder or a file holds in another format. Raises `UsageError` for an unknown one, or where there is nothing to write.
+    """Write what a run folder or a file holds in another format. Raises `UsageError` for an unknown one, or with nothing to write.
 
-    `allow`: licenses; a row with another one is left out and counted (`none`: rows without). `domain` is of a file's rows that do not say."""
+    `allow`: licenses; a row with another one is left out and counted (`none`: rows without). `domain`: of a file's rows that do not say."""
     options = options or Options()
     if to not in (*FORMATS, MODEL):
         raise UsageError(f"no format `{to}`", where="--to", remedy=f"one of {', '.join((*FORMATS, MODEL))}")

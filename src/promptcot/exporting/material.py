@@ -64,8 +64,8 @@ def _rows(run: Run, name: str | None, record: type[R]) -> tuple[R, ...]:
 
 
 def of_file(path: Path, *, domain: str = "math") -> Material:
-    """The rows of a JSONL or parquet file: pairs where they have `chosen`, traces where they have `prompt` and `reasoning`, else problems in
-    any form that `inputs` reads, with their own `answer` or `tests` as labels. Raises `UsageError` naming file, line and key."""
+    """The rows of a JSONL or parquet file: pairs where they have `chosen`, traces where they have `prompt` and `reasoning`, else problems
+    in any form that `inputs` reads, with their own `answer` or `tests` as labels. Raises `UsageError` naming file, line and key."""
     keys = _first_keys(path)
     if {"chosen", "rejected"} <= keys:
         return Material(str(path), pairs=tuple(_pair(*row) for row in _raw(path, ("prompt", "chosen", "rejected"))))

@@ -34,9 +34,8 @@ class Fitted:
         """What it was fitted on, in words."""
         info = self.manifest.info
         counted = ", ".join(f"{info[key]:,} {word}" for key, word in (("examples", "texts"), ("total_tokens", "tokens")) if key in info)
-        return (
-            f"{counted or 'not known'}; settings {', '.join(f'{k} {v}' for k, v in sorted(self.manifest.settings.get('fit', {}).items()))}"
-        )
+        settings = self.manifest.settings.get("fit", {})
+        return f"{counted or 'not known'}; settings {', '.join(f'{key} {value}' for key, value in sorted(settings.items()))}"
 
 
 def fits(run: Run, role: str) -> list[Fitted]:
