@@ -37,7 +37,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "concept_sets": ("concepts", "level", "prompt", "source", "license", "domain"),
     "problems": ("problem", "concepts", "level", "rationale", "draw", "tokens", "log_p", "generator", "source", "license", "domain"),
     "labels": ("problem", "kind", "answer", "tests", "evidence", "status", "source", "license", "domain"),
-    "attempts": ("problem", "draw", "text", "verdict", "source", "license", "domain"),
+    "attempts": ("problem", "draw", "text", "reasoning", "verdict", "source", "license", "domain"),
 }
 """Which fields a kind of row may bring, and so what `fields:` may name."""
 
