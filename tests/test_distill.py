@@ -7,12 +7,14 @@ import pytest
 from transformers import AutoTokenizer
 
 from promptcot import api
+from promptcot.attempts import attempt_of
 from promptcot.distill import chosen, figures_of, licenses
 from promptcot.engines import chat_reply
 from promptcot.engines.hf_tokenizer import HfTokenizer
-from promptcot.outcomes import Drop
+from promptcot.engines.protocol import Completion
+from promptcot.outcomes import Drop, Finish
 from promptcot.recipe import Distill, Form
-from promptcot.records import Dropped, Label, Problem, Trace, TraceFigures
+from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures
 from promptcot.tables import from_table
 from promptcot.traces import Parted, joined, learned, parted, well_formed
 from tests.engines.conftest import save_tiny_model
@@ -83,6 +85,13 @@ def test_what_the_template_rewrites_is_not_taken_for_its_thinking_form():
     assert chat_reply.rendered("<u>q<a>", "<u>q<a>r then a", "r", "a") == "r then a"
     assert chat_reply.rendered("<u>q<a>", "<u>q<a>a", "r", "a") is None, "the reasoning was left out"
     assert chat_reply.rendered("<u>q<a><think>", "<u>q<a>a", "", "a") is None, "the prefix is another one"
+
+
+def test_what_a_server_keeps_apart_stays_with_the_attempt():
+    said = Completion(3, (), "a", math.nan, 5, Finish.STOP, reasoning="r")
+    attempt = attempt_of(a_problem("p"), said)
+    assert isinstance(attempt, Attempt)
+    assert (attempt.text, attempt.reasoning) == ("a", "r")
 
 
 def test_only_the_turn_is_learned_and_it_ends(tmp_path):

@@ -240,3 +240,22 @@ def test_weights_leave_with_a_card(shell, tmp_path):
         assert told in card
     assert "not empty" in shell("export", done, "--to", "model", "--out", tmp_path / "out", code=2).err
     assert "student" in shell("export", done, "--to", "model", "--role", "solver", "--out", tmp_path / "x", code=2).err
+
+
+def test_a_round_of_em_leaves_only_if_it_was_the_best(tmp_path, monkeypatch):
+    """The toy's training problems are other ones than its held-out ones, so its round is worse than the start."""
+    from promptcot.errors import UsageError
+    from promptcot.exporting import weights
+    from promptcot.running import open_recipe, run_recipe
+    from tests.test_pipeline import tabular
+
+    recipe, opened = open_recipe(str(tabular(tmp_path)), tmp_path / "run", (), None)
+    session = run_recipe(recipe, opened, until="em")
+    assert session.em.best_round == 0
+    with pytest.raises(UsageError, match="no better than the start"):
+        api.export(opened.path, "model", tmp_path / "out", role="generator")
+    monkeypatch.setattr(weights, "_best_round", lambda run: 1)
+    api.export(opened.path, "model", tmp_path / "out", role="generator")
+    fitted = session.em.rounds[0].pair.generator.path
+    assert (tmp_path / "out" / "tabular.json").read_bytes() == (fitted / "tabular.json").read_bytes()
+    assert "em/1/generator" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")

@@ -224,4 +224,7 @@ def _models(session: Session) -> list[ModelRow]:
     if "em" in active(session.recipe):
         best = session.em.best
         rows.append(ModelRow(role="generator, best round", name=str(best.generator.path), revision=fingerprint(best.generator.path)[:16]))
+    if "distill" in active(session.recipe) and (fitted := session.recipe.distill) is not None and fitted.student is not None:
+        path = session.distilled.path
+        rows.append(ModelRow(role="student, distilled", name=str(path), revision=fingerprint(path)[:16]))
     return rows

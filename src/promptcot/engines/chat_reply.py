@@ -4,6 +4,9 @@
     any other                         <think>\\n reasoning \\n</think>\\n\\n answer
 
 A prefix that already opens the reasoning (`...assistant\\n<think>\\n`) is gone on from, not opened again.
+
+What this does not cover: a template that closes empty reasoning before the assistant speaks (`<think>\n\n</think>`, thinking switched off);
+reasoning is then opened a second time, after it.
 """
 
 from __future__ import annotations

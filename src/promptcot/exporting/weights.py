@@ -39,9 +39,8 @@ class Fitted:
 
 
 def fits(run: Run, role: str) -> list[Fitted]:
-    """The finished fits of a role, in the order they were made; of EM's rounds up to the best one."""
-    found = []
-    best = _best_round(run)
+    """The finished fits of a role, in the order they were made; of EM's rounds up to the best one: later ones were no better."""
+    found, best = [], _best_round(run)
     for step in inspection.steps(run):
         manifest = run.manifest(step.name)
         if step.name.rpartition("/")[2] != role or manifest is None or not manifest.files:
@@ -66,7 +65,8 @@ def export(run: Run, role: str | None, folder: Path) -> tuple[str, Path]:
     chosen = role or next(iter(here), None)
     if chosen is None or chosen not in here:
         known = f"fitted here: {', '.join(here)}" if here else "run `cold_start`, `em` or `distill` first"
-        raise UsageError(f"the run has fitted no {chosen or 'model'}", where=str(run.path), remedy=known)
+        why = "; its rounds of EM were no better than the start" if any(name.startswith("em/") for name in run.steps()) else ""
+        raise UsageError(f"the run has fitted no {chosen or 'model'} to export{why}", where=str(run.path), remedy=known)
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError("the folder is not empty", where=str(folder), remedy="choose a new --out folder")
     led = here[chosen]
