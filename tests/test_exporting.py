@@ -7,6 +7,7 @@ import yaml
 from datasets import load_dataset
 
 from promptcot import api
+from promptcot.errors import UsageError
 from promptcot.exporting import FORMATS
 from promptcot.exporting.cards import license_fields, size_category
 from promptcot.exporting.licenses import allowed
@@ -100,6 +101,8 @@ def test_a_folder_for_the_hub_loads_and_tells_where_it_comes_from(finished, tmp_
     assert head["license_name"] == "Apache-2.0 AND CC-BY-4.0 AND MIT"
     assert [config["config_name"] for config in head["configs"]] == ["problems", "traces"]
     assert head["size_categories"] == ["n<1K"]
+    with pytest.raises(UsageError, match="not empty"):
+        api.export(finished, "dataset", tmp_path / "hub")
     for told in ("| teacher |", "abc", "distill/traces | 3 | 3", "## Limits", "seed 0"):
         assert told in card
 
@@ -244,7 +247,6 @@ def test_weights_leave_with_a_card(shell, tmp_path):
 
 def test_a_round_of_em_leaves_only_if_it_was_the_best(tmp_path, monkeypatch):
     """The toy's training problems are other ones than its held-out ones, so its round is worse than the start."""
-    from promptcot.errors import UsageError
     from promptcot.exporting import weights
     from promptcot.running import open_recipe, run_recipe
     from tests.test_pipeline import tabular

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from promptcot.durable import aside, disk_errors, make_folder, publish
+from promptcot.errors import UsageError
 from promptcot.exporting import licenses, verl
 from promptcot.exporting.cards import data_card
 from promptcot.exporting.facts import Facts
@@ -55,6 +56,12 @@ def _problems(material: Material) -> pa.Table:
 def _plain(rows: Sequence[Record], record: type[Record]) -> pa.Table:
     table = to_table(rows, record)
     return table.drop_columns([name for name in HIDDEN if name in table.column_names])
+
+
+def require_empty(folder: Path) -> None:
+    """Raise `UsageError` for a folder that holds something: what an earlier export left would pass for this one's."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UsageError("the folder is not empty", where=str(folder), remedy="choose a new --out folder")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -81,11 +81,13 @@ def _batch(material: Material, facts: Facts, path: Path, options: Options, left_
 
 
 def _dataset(material: Material, facts: Facts, path: Path, options: Options, left_out: dict[str, int]) -> dict[str, int]:
+    dataset.require_empty(path)
     _some(iter([*material.problems, *material.pairs, *material.traces]), "rows", material.where)
     return dataset.write(material, facts, path, left_out)
 
 
 def _released(material: Material, facts: Facts, path: Path, options: Options, left_out: dict[str, int]) -> dict[str, int]:
+    dataset.require_empty(path)
     found = {name: list(make(material)) for name, make in released.FILES.items()}
     _some(iter([row for rows in found.values() for row in rows]), "rows", material.where)
     return {name: write_lines(path / name, rows) for name, rows in found.items() if rows}

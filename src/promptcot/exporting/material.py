@@ -46,7 +46,7 @@ def of_run(run: Run) -> Material:
     done = [name for name in run.steps() if run.manifest(name) is not None]
     problems = next((name for name in PROBLEMS if name in done), None)
     labels = next((name for name in ("labels", "label") if name in done), None)
-    pairs = sorted(name for name in done if name.rpartition("/")[2] == "pairs")
+    pairs = sorted((name for name in done if name.rpartition("/")[2] == "pairs"), key=in_order)
     return Material(
         where=str(run.path),
         problems=_rows(run, problems, Problem),
@@ -54,6 +54,11 @@ def of_run(run: Run) -> Material:
         pairs=tuple(pair for name in pairs for pair in _rows(run, name, Pair)),
         traces=_rows(run, "distill/traces" if "distill/traces" in done else None, Trace),
     )
+
+
+def in_order(step: str) -> list[int]:
+    """By rounds, the second before the tenth."""
+    return [int(part) if part.isdigit() else -1 for part in step.split("/")]
 
 
 def _rows(run: Run, name: str | None, record: type[R]) -> tuple[R, ...]:

@@ -12,13 +12,16 @@ from promptcot.durable import aside, disk_errors, make_folder, publish, sync_tre
 from promptcot.errors import UsageError
 from promptcot.exporting import facts as run_facts
 from promptcot.exporting.cards import model_card
-from promptcot.exporting.dataset import write_text
+from promptcot.exporting.dataset import require_empty, write_text
+from promptcot.exporting.material import in_order
 from promptcot.records import Health
 from promptcot.store import Manifest, Run
 from promptcot.tables import from_table
 
 ROLES = ("student", "solver", "generator", "posterior")
 """What a run can fit, the last of its flow first."""
+EVALUATED = {"student": "distilled", "solver": "self_played"}
+"""What `evaluate.models` calls the fitted model of a role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def fits(run: Run, role: str) -> list[Fitted]:
         if (round_ := re.fullmatch(r"em/(\d+)/\w+", step.name)) and int(round_[1]) > best:
             continue
         found.append(Fitted(step.name, run.path / step.name / manifest.key / "artifact", manifest))
-    return sorted(found, key=lambda fit: [int(part) if part.isdigit() else -1 for part in fit.step.split("/")])
+    return sorted(found, key=lambda fit: in_order(fit.step))
 
 
 def _best_round(run: Run) -> int:
@@ -67,8 +70,7 @@ def export(run: Run, role: str | None, folder: Path) -> tuple[str, Path]:
         known = f"fitted here: {', '.join(here)}" if here else "run `cold_start`, `em` or `distill` first"
         why = "; its rounds of EM were no better than the start" if any(name.startswith("em/") for name in run.steps()) else ""
         raise UsageError(f"the run has fitted no {chosen or 'model'} to export{why}", where=str(run.path), remedy=known)
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError("the folder is not empty", where=str(folder), remedy="choose a new --out folder")
+    require_empty(folder)
     led = here[chosen]
     _copy(led[-1].folder, folder)
     write_text(folder / "README.md", _card(run, chosen, led))
@@ -84,9 +86,8 @@ def _card(run: Run, role: str, led: list[Fitted]) -> str:
     if name not in recipe.models and role == "posterior":
         name = "generator"
     spec = recipe.model(name)
-    evaluated = "distilled" if role == "student" else ""
     base = (str(spec.path), spec.revision or "", spec.license)
-    return model_card(facts, role, base, [(fit.step, fit.told) for fit in led], evaluated)
+    return model_card(facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""))
 
 
 def _copy(source: Path, folder: Path) -> None:
