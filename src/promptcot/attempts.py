@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from promptcot.engines.conversation import prompt_request
 from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampling
@@ -21,7 +21,7 @@ from promptcot.roles import Role
 from promptcot.store import StepSpec
 from promptcot.templates_solving import completion_prompt, solving_prompt, starter_prompt
 
-SCHEMA = 3
+SCHEMA = 4
 
 T = TypeVar("T", Problem, Question)
 
@@ -91,7 +91,8 @@ def attempt_of(item: Problem | Question, c: Completion) -> Attempt | Dropped:
     if why is Drop.FAILED:
         return Dropped(id=identity, reason=why, detail=c.error, content=c.text, **facts)
     verdict = Verdict.TRUNCATED if why is Drop.TRUNCATED else None
-    return Attempt(id=identity, problem=item.id, draw=c.draw, text=c.text, verdict=verdict, tokens=c.tokens, ids=c.ids, **facts)
+    said: dict[str, Any] = {"text": c.text, "tokens": c.tokens, "ids": c.ids, "reasoning": c.reasoning}
+    return Attempt(id=identity, problem=item.id, draw=c.draw, verdict=verdict, **said, **facts)
 
 
 def by_problem(attempts: Iterable[Attempt]) -> defaultdict[str, list[Attempt]]:

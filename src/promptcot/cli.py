@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptcot import __version__, cli_evaluate, cli_verify
+from promptcot import __version__, cli_evaluate, cli_export, cli_verify
 from promptcot.errors import PromptcotError
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ _stage_verb("annotate", "Concepts and rationales for seeds.")
 _stage_verb("cold_start", "Fit p0 and q0 on annotated triples.")
 _stage_verb("em", "Expectation-maximization over rationales.")
 _stage_verb("synthesize", "New problems over fresh concept sets.")
+_stage_verb("distill", "Traces of a teacher for the run's problems, and a student fitted on them.")
 
 
 @app.command()
@@ -398,6 +399,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 cli_verify.register(app)
 cli_evaluate.register(app)
+cli_export.register(app)
 
 
 def _json(value: Any) -> None:

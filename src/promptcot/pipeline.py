@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
-from promptcot import annotate, code_labels, em, gates, handover, labeling, labels, models, screening, seeds, self_play, synthesis
+from promptcot import annotate, code_labels, distill, em, gates, handover, labeling, labels, models, screening, seeds, self_play, synthesis
 from promptcot.cold_start import cold_start
 from promptcot.concept_use import ConceptUse, WordingEmbedder
 from promptcot.contamination import NgramIndex
@@ -34,7 +34,7 @@ from promptcot.heldout import Pair
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split
 from promptcot.recipe import SELF_PLAYED, Em, Recipe, Rule, Sample
-from promptcot.records import Attempt, ConceptSet, Dropped, Label, Problem, Record, Score, Seed, Triple
+from promptcot.records import Attempt, ConceptSet, Dropped, Label, Problem, Record, Score, Seed, Trace, Triple
 from promptcot.roles import Role, resolve
 from promptcot.sandbox.runners import chosen
 from promptcot.seeds import Reading
@@ -47,9 +47,11 @@ from promptcot.verify.answers import Verifier
 
 STAGES = (
     *("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label"),
-    *("self_play", "evaluate", "report"),
+    *("self_play", "distill", "evaluate", "report"),
 )
 """Every stage, in the order of the data."""
+DISTILLED = "distilled"
+"""What `evaluate.models` calls the student of the run."""
 SCHEMA = {"seeds": 1, "annotate": 1, "screen": 1}
 SHARD_ROWS = 2_000
 ANNOTATE_SHARD = 16
@@ -70,6 +72,7 @@ def active(recipe: Recipe) -> list[str]:
         "screen": recipe.screen is not None,
         "label": recipe.label is not None and not given.labels,
         "self_play": recipe.self_play is not None,
+        "distill": recipe.distill is not None,
         "evaluate": recipe.evaluate is not None,
         "report": True,
     }
@@ -82,13 +85,18 @@ def require_roles(recipe: Recipe) -> None:
     if "label" in active(recipe) and recipe.label is not None:
         asked += [recipe.label.voter, recipe.label.code.writer or recipe.label.voter]
     asked += [recipe.self_play.solver] if recipe.self_play is not None else []
-    asked += [name for name in recipe.evaluate.models if not _is_self_played(recipe, name)] if recipe.evaluate is not None else []
+    if recipe.distill is not None:
+        distill.require(recipe)
+        asked += [role for role in (recipe.distill.teacher, recipe.distill.student) if role is not None]
+    asked += [role for role in recipe.evaluate.models if role not in made_here(recipe)] if recipe.evaluate is not None else []
     for role in asked:
         recipe.model(role)
 
 
-def _is_self_played(recipe: Recipe, name: str) -> bool:
-    return name == SELF_PLAYED and recipe.self_play is not None
+def made_here(recipe: Recipe) -> set[str]:
+    """The models that `evaluate.models` may name though `models` does not have them: the run makes them."""
+    made = {SELF_PLAYED} if recipe.self_play is not None else set[str]()
+    return made | ({DISTILLED} if recipe.distill is not None and recipe.distill.student is not None else set())
 
 
 class Session:
@@ -111,6 +119,7 @@ class Session:
             "screen": lambda: self.screened,
             "label": lambda: self.labels,
             "self_play": lambda: self.played,
+            "distill": self._distill,
             "evaluate": lambda: self.scores,
         }
         results[stage]()
@@ -384,6 +393,39 @@ class Session:
         return replace(self.played[-1].solver, name=SELF_PLAYED)
 
     @cached_property
+    def traces(self) -> Table[Trace]:
+        """The teacher's solutions that are kept."""
+        r = self.recipe
+        if r.distill is None:
+            raise UsageError("the recipe has no `distill`", where="distill")
+        labels = self.labels if r.distill.verify else None
+        problems, teacher = distill.chosen(self.kept.rows, labels.rows if labels else None, r.distill), resolve(r, r.distill.teacher)
+        by_problem = {label.problem: label for label in labels.rows} if labels else {}
+        with where_possible(self.say) as helper:
+            grader = Grader(r.distill, helper, chosen(r.distill.runner))
+            digests = self.kept.digest, labels.digest if labels else ""
+            teaching = distill.Teaching(self.place, r.distill, teacher, problems, digests[0], by_problem, digests[1], grader, r.seed)
+            drawn = teaching.drawn()
+            traces = teaching.traces(drawn)
+        self.say(distill.told(teaching.figures(drawn, traces).rows[0]))
+        return traces
+
+    @cached_property
+    def distilled(self) -> Role:
+        """The student fitted on the teacher's traces."""
+        r = self.recipe
+        if r.distill is None or r.distill.student is None:
+            raise UsageError("the recipe fits no student", where="distill.student", remedy="name the role of `models` to fit")
+        return distill.student(self.place, resolve(r, r.distill.student), self.traces, r.distill, r.training, seed=r.seed)
+
+    def _distill(self) -> object:
+        assert self.recipe.distill is not None
+        return self.traces if self.recipe.distill.student is None else self.distilled
+
+    def _made(self, name: str) -> Role:
+        return self.self_played if name == SELF_PLAYED else self.distilled
+
+    @cached_property
     def evaluated(self) -> list[Evaluated]:
         """Every model's graded attempts at every benchmark."""
         r = self.recipe
@@ -394,7 +436,8 @@ class Session:
             [self.screened if r.screen is not None else self.problems] if {"synthesize", "problems"} & set(stages) else []
         )
         own += [self.triples] if "annotate" in stages else []
-        roles = [self.self_played if _is_self_played(r, name) else resolve(r, name) for name in r.evaluate.models]
+        own_models = made_here(r)
+        roles = [self._made(name) if name in own_models else resolve(r, name) for name in r.evaluate.models]
         with where_possible(self.say) as helper:
             grader = Grader(r.evaluate, helper, chosen(r.evaluate.runner))
             paths = {name: self._model_path(name) for name in r.evaluate.models}
@@ -404,11 +447,13 @@ class Session:
             return list(found)
 
     def _model_path(self, name: str) -> str:
-        """What a reader knows an evaluated model by."""
-        settings = self.recipe.self_play
-        if settings is not None and _is_self_played(self.recipe, name):
-            return f"{self.recipe.model(settings.solver).path}, self-played"
-        return str(self.recipe.model(name).path)
+        """The model of a role as people read it: one that the run made by what it was made from."""
+        r = self.recipe
+        if name == SELF_PLAYED and r.self_play is not None:
+            return f"{r.model(r.self_play.solver).path}, self-played"
+        if name == DISTILLED and r.distill is not None and r.distill.student is not None:
+            return f"{r.model(r.distill.student).path}, distilled"
+        return str(r.model(name).path)
 
     @cached_property
     def scores(self) -> Table[Score]:

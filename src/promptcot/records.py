@@ -301,7 +301,8 @@ class Attempt(Record):
     """One solution text. `problem` is the problem's id, and the attempt's only parent; `draw` tells attempts at it apart.
 
     `verdict` is a `Verdict`, None until the attempt is verified. `tokens` counts what was written, the end of sequence included; None where
-    that is not known. `ids` are the sampled tokens, the end left out: what is trained on is not tokenized again; empty where unknown."""
+    that is not known. `ids` are the sampled tokens, the end left out: what is trained on is not tokenized again; empty where unknown.
+    `reasoning` is what was thought before `text` where a server keeps that apart; elsewhere it is part of `text`."""
 
     problem: str
     draw: int
@@ -309,6 +310,7 @@ class Attempt(Record):
     verdict: str | None = None
     tokens: int | None = None
     ids: tuple[int, ...] = ()
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -427,3 +429,25 @@ class Trace(Record):
     tokens: int
     verdict: str = ""
     teacher: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceFigures(Record):
+    """How long the kept traces of a `teacher` are, in its tokens: `traces` for `problems` of `asked`, out of `drawn` attempts.
+
+    `mean` has the interval [low, high] at 95 % over problems, NaN for fewer than two; `reasoning` is the share of the traces that bring
+    reasoning apart from the answer."""
+
+    teacher: str
+    asked: int
+    drawn: int
+    traces: int
+    problems: int
+    mean: float
+    low: float
+    high: float
+    median: float
+    p95: float
+    longest: int
+    total: int
+    reasoning: float

@@ -35,7 +35,10 @@ from promptcot.usage import total
 GRACE = 45
 """Seconds that work in flight has after SIGTERM; what is not committed by then is done again on resume."""
 
-FUNNEL = ("seeds", "annotate", "synthesize/concept_sets", "problems", "synthesize/problems", "screen")
+FUNNEL = (
+    *("seeds", "annotate", "synthesize/concept_sets", "problems", "synthesize/problems", "screen"),
+    *("distill/attempts", "distill/traces", "distill/texts"),
+)
 """Steps whose rows the report's funnel shows."""
 
 BANNERS = {
@@ -72,6 +75,8 @@ def limited(recipe: Recipe, rows: int) -> Recipe:
         update["self_play"] = recipe.self_play.model_copy(update={"rows": min(recipe.self_play.rows or rows, rows)})
     if recipe.evaluate is not None:
         update["evaluate"] = recipe.evaluate.model_copy(update={"rows": min(recipe.evaluate.rows or rows, rows)})
+    if recipe.distill is not None:
+        update["distill"] = recipe.distill.model_copy(update={"rows": min(recipe.distill.rows or rows, rows)})
     return recipe.model_copy(update=update)
 
 
@@ -224,4 +229,7 @@ def _models(session: Session) -> list[ModelRow]:
     if session.recipe.self_play is not None and session.recipe.self_play.method != "none":
         solver = session.self_played
         rows.append(ModelRow(role="solver, self-played", name=str(solver.path), revision=solver.fingerprint[:16]))
+    if "distill" in active(session.recipe) and (fitted := session.recipe.distill) is not None and fitted.student is not None:
+        path = session.distilled.path
+        rows.append(ModelRow(role="student, distilled", name=str(path), revision=fingerprint(path)[:16]))
     return rows

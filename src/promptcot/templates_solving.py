@@ -12,6 +12,9 @@ SOLVING = {
     " ```python block.",
 }
 
+BOXED_SUFFIX = "\nPlease reason step by step, and put your final answer within \\boxed{}."
+"""What the prompts of the public PromptCoT files end with."""
+
 
 def solving_prompt(kind: str, problem: str) -> str:
     """The user's turn. `kind`: `math`, `code` (a program), `method` (code from a starter), `function` (the problem is its beginning)."""

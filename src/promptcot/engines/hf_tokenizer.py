@@ -8,6 +8,7 @@ from typing import Self
 
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
+from promptcot.engines import chat_reply
 from promptcot.engines.protocol import Ids
 from promptcot.errors import UsageError
 
@@ -40,9 +41,19 @@ class HfTokenizer:
 
     def chat_prefix(self, messages: Sequence[Mapping[str, str]]) -> Ids:
         """The ids of a conversation (`role`, `content`) up to where the assistant speaks. Raises `UsageError` without a chat template."""
+        return self.encode(self._prefix(messages))
+
+    def chat_reply(self, messages: Sequence[Mapping[str, str]], reasoning: str, answer: str) -> str:
+        """The assistant's turn, as it goes on after `chat_prefix`: by the chat template where that has a place for reasoning, else wrapped
+        (see `chat_reply`); without the end of the turn."""
+        prefix = self._prefix(messages)
+        said = {"role": "assistant", "content": answer, **(dict.fromkeys(chat_reply.KEYS, reasoning) if reasoning else {})}
+        whole = self.inner.apply_chat_template([*(dict(m) for m in messages), said], tokenize=False)
+        return chat_reply.rendered(prefix, str(whole), reasoning, answer) or chat_reply.wrapped(prefix, reasoning, answer)
+
+    def _prefix(self, messages: Sequence[Mapping[str, str]]) -> str:
         if not self.inner.chat_template:
             raise UsageError(
                 "the model has no chat template", where=self.inner.name_or_path, remedy="use an instruct model, or `chat: false`"
             )
-        text = self.inner.apply_chat_template([dict(m) for m in messages], add_generation_prompt=True, tokenize=False)
-        return self.encode(str(text))
+        return str(self.inner.apply_chat_template([dict(m) for m in messages], add_generation_prompt=True, tokenize=False))

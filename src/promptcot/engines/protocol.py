@@ -207,3 +207,16 @@ class MessageSampler(Protocol):
     def takes_messages(self) -> bool:
         """Whether it does."""
         ...
+
+
+@runtime_checkable
+class ChatTokenizer(Tokenizer, Protocol):
+    """The tokenizer of a model that was trained on conversations."""
+
+    def chat_prefix(self, messages: Sequence[Mapping[str, str]]) -> Ids:
+        """See `ChatSampler.chat_prefix`."""
+        ...
+
+    def chat_reply(self, messages: Sequence[Mapping[str, str]], reasoning: str, answer: str) -> str:
+        """The assistant's turn as the model would write it after `chat_prefix`, reasoning included, without the end of the turn."""
+        ...

@@ -4,6 +4,7 @@ Here are its sections; `recipes` reads it. An unknown key is an error. A stage r
 the reference that `docs/recipe.md` is generated from.
 """
 
+from promptcot.recipe.distilling import Distill, Form
 from promptcot.recipe.evaluation import BenchmarkSpec, Evaluate
 from promptcot.recipe.inputs import Input, Inputs
 from promptcot.recipe.limits import Budget, Gates, Limits, Planned, StageLimits
@@ -39,10 +40,12 @@ __all__ = [
     "Budget",
     "Code",
     "ColdStart",
+    "Distill",
     "Em",
     "EngineSpec",
     "Evaluate",
     "Fit",
+    "Form",
     "Gates",
     "Input",
     "Inputs",

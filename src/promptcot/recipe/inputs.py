@@ -14,7 +14,7 @@ class Input(Strict):
 
     path: str
     """`builtin:starter`, `champ`, `reasoning-gym:TASK`, a .jsonl or .parquet file, a folder, or a hub data set `hf:NAME`."""
-    format: Literal["auto", "native", "numina", "codeforces", "champ", "promptcot"] = "auto"
+    format: Literal["auto", "native", "numina", "codeforces", "champ", "promptcot", "promptcot_self_play", "promptcot_sft"] = "auto"
     """Which fields to expect; `auto` decides by the first row."""
     fields: dict[str, str] = {}
     """Our field name -> theirs, over the format's own map."""

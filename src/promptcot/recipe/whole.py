@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from promptcot.errors import UsageError
+from promptcot.recipe.distilling import Distill
 from promptcot.recipe.evaluation import Evaluate
 from promptcot.recipe.inputs import Inputs
 from promptcot.recipe.limits import Budget, Gates, Planned, StageLimits
@@ -54,6 +55,8 @@ class Recipe(Strict):
     """Stage: answers by vote, suites of unit tests."""
     self_play: SelfPlay | None = None
     """Stage: the solver's attempts, pairs of them, and a better solver."""
+    distill: Distill | None = None
+    """Stage: traces of a teacher, and a student fitted on them."""
     evaluate: Evaluate | None = None
     """Stage: scores of models on benchmarks."""
     gates: Gates = Gates()

@@ -5,6 +5,8 @@
 | `champ` | `_text`, `hints`, `steps` | rationale: the hints and first steps |
 | `codeforces` | `description`, `input_format` | statement put together; `rating` is the level; `fields: {concepts: tags}` takes tags |
 | `promptcot` | `prompt` and `completion`, or `foundational_concepts` | the four tags parsed; the row's own `prompt` kept verbatim |
+| `promptcot_self_play` | `prompt` with `answer` or `test_cases` | problems, seeds, labels; the prompt's own instructions taken off |
+| `promptcot_sft` | `prompt` and a `completion` without tags | problems, and the completions as attempts |
 | `numina` | `problem`, `solution`, `answer`, none of our other fields | |
 | `native` | our field names | what the tables of a run hold |
 """
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import promptcot.seeds.champ as champ
+import promptcot.seeds.released as released
 from promptcot.errors import UsageError
 from promptcot.outcomes import Drop
 from promptcot.seeds.rows import BadRow, Raw, Row, encodable, named
@@ -34,9 +37,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "concept_sets": ("concepts", "level", "prompt", "source", "license", "domain"),
     "problems": ("problem", "concepts", "level", "rationale", "draw", "tokens", "log_p", "generator", "source", "license", "domain"),
     "labels": ("problem", "kind", "answer", "tests", "evidence", "status", "source", "license", "domain"),
-    "attempts": ("problem", "draw", "text", "verdict", "source", "license", "domain"),
+    "attempts": ("problem", "draw", "text", "reasoning", "verdict", "source", "license", "domain"),
 }
 """Which fields a kind of row may bring, and so what `fields:` may name."""
+
+
+def _always(theirs: Mapping[str, Any]) -> bool:
+    return True
 
 
 def _nothing(theirs: Mapping[str, Any]) -> Values:
@@ -46,7 +53,8 @@ def _nothing(theirs: Mapping[str, Any]) -> Values:
 @dataclass(frozen=True, slots=True)
 class Format:
     """How one shape is read. `fields`: our name -> theirs (None: the same names); `assemble` makes what no single key holds, and may
-    raise `BadRow`; `marks`: sets of keys any of which gives the format away; `domain` of all its rows, where it has one."""
+    raise `BadRow`; `marks`: sets of keys any of which gives the format away, where the row also `looks` like it; `domain` of all its rows,
+    where it has one; `of_kind` assembles a kind of row in another way."""
 
     name: str
     fields: Mapping[str, str] | None = None
@@ -54,12 +62,15 @@ class Format:
     marks: tuple[frozenset[str], ...] = ()
     kinds: frozenset[str] = field(default_factory=lambda: frozenset(["seeds", "triples", "problems"]))
     domain: str | None = None
+    looks: Callable[[Mapping[str, Any]], bool] = _always
+    of_kind: Mapping[str, Callable[[Mapping[str, Any]], Values]] = field(default_factory=dict)
 
     def row(self, raw: Mapping[str, Any], kind: str, overrides: Mapping[str, str]) -> Row:
         """The row under our names; `overrides` win over the format. Raises `BadRow`."""
         own = self.fields if self.fields is not None else {name: name for name in FIELDS[kind]}
         theirs = {**own, **overrides}
-        values = {**self.assemble(raw), **{ours: raw[key] for ours, key in theirs.items() if key in raw}}
+        assemble = self.of_kind.get(kind, self.assemble)
+        values = {**assemble(raw), **{ours: raw[key] for ours, key in theirs.items() if key in raw}}
         return Row(values, theirs)
 
 
@@ -152,6 +163,25 @@ FORMATS: dict[str, Format] = {
             _promptcot,
             (frozenset(["prompt", "completion"]), frozenset(["foundational_concepts"])),
             kinds=frozenset(["seeds", "triples", "problems", "concept_sets"]),
+            looks=released.tagged,
+        ),
+        Format(
+            "promptcot_self_play",
+            {},
+            released.self_play,
+            (frozenset(["prompt", "answer"]), frozenset(["prompt", "test_cases"])),
+            kinds=frozenset(["seeds", "problems", "labels"]),
+            looks=released.asks,
+            of_kind={"labels": released.label},
+        ),
+        Format(
+            "promptcot_sft",
+            {},
+            released.sft,
+            (frozenset(["prompt", "completion"]),),
+            kinds=frozenset(["problems", "attempts"]),
+            looks=lambda theirs: not released.tagged(theirs),
+            of_kind={"attempts": released.attempt},
         ),
         Format(
             "numina",
@@ -176,7 +206,7 @@ def choose(name: str, kind: str, first: Raw, overrides: Mapping[str, str]) -> Fo
 def _detect(kind: str, first: Raw, overrides: Mapping[str, str]) -> Format:
     keys = set(first.data or ())
     for candidate in FORMATS.values():
-        if kind in candidate.kinds and any(mark <= keys for mark in candidate.marks):
+        if kind in candidate.kinds and any(mark <= keys for mark in candidate.marks) and candidate.looks(first.data or {}):
             return candidate
     if (
         kind in FORMATS["numina"].kinds

@@ -188,8 +188,8 @@ def _label(row: Row, origin: Origin) -> Label:
 def _attempt(row: Row, origin: Origin) -> Attempt:
     common, problem, draw, text = _common(row, origin), _reference(row), row.count("draw"), row.verbatim("text")
     verdict = row.choice("verdict", tuple(Verdict), "") or None
-    id_ = record_id("attempt", (problem,), draw, text)
-    return Attempt(id=id_, parents=(problem,), problem=problem, draw=draw, text=text, verdict=verdict, **common)
+    id_, reasoning = record_id("attempt", (problem,), draw, text), row.maybe("reasoning") or ""
+    return Attempt(id=id_, parents=(problem,), problem=problem, draw=draw, text=text, verdict=verdict, reasoning=reasoning, **common)
 
 
 def _reference(row: Row) -> str:

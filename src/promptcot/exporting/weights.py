@@ -1,0 +1,101 @@
+"""The weights that a run has fitted last, copied with a card that says where they come from."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptcot import inspection
+from promptcot.durable import aside, disk_errors, make_folder, publish, sync_tree
+from promptcot.errors import UsageError
+from promptcot.exporting import facts as run_facts
+from promptcot.exporting.cards import model_card
+from promptcot.exporting.dataset import require_empty, write_text
+from promptcot.exporting.material import in_order
+from promptcot.records import Health
+from promptcot.store import Manifest, Run
+from promptcot.tables import from_table
+
+ROLES = ("student", "solver", "generator", "posterior")
+"""What a run can fit, the last of its flow first."""
+EVALUATED = {"student": "distilled", "solver": "self_played"}
+"""What `evaluate.models` calls the fitted model of a role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fit of a role: its step, where the weights lie, and the manifest."""
+
+    step: str
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def told(self) -> str:
+        """What it was fitted on, in words."""
+        info = self.manifest.info
+        counted = ", ".join(f"{info[key]:,} {word}" for key, word in (("examples", "texts"), ("total_tokens", "tokens")) if key in info)
+        settings = self.manifest.settings.get("fit", {})
+        return f"{counted or 'not known'}; settings {', '.join(f'{key} {value}' for key, value in sorted(settings.items()))}"
+
+
+def fits(run: Run, role: str) -> list[Fitted]:
+    """The finished fits of a role, in the order they were made; of EM's rounds up to the best one: later ones were no better."""
+    found, best = [], _best_round(run)
+    for step in inspection.steps(run):
+        manifest = run.manifest(step.name)
+        if step.name.rpartition("/")[2] != role or manifest is None or not manifest.files:
+            continue
+        if (round_ := re.fullmatch(r"em/(\d+)/\w+", step.name)) and int(round_[1]) > best:
+            continue
+        found.append(Fitted(step.name, run.path / step.name / manifest.key / "artifact", manifest))
+    return sorted(found, key=lambda fit: in_order(fit.step))
+
+
+def _best_round(run: Run) -> int:
+    """The best round of EM so far, 0 for the cold start."""
+    healths = [name for name in run.steps() if re.fullmatch(r"em/\d+/health", name) and run.manifest(name) is not None]
+    rows = [row for name in healths for row in from_table(inspection.table(run, name), Health)]
+    return max((row.round for row in rows if row.is_best), default=0)
+
+
+def export(run: Run, role: str | None, folder: Path) -> tuple[str, Path]:
+    """Copy a role's last weights (by default those of the last role that was fitted) into a new or empty folder, with README.md beside
+    them. The role, and where they came from. Raises `UsageError` where the run has fitted none."""
+    here = {name: found for name in ROLES if (found := fits(run, name))}
+    chosen = role or next(iter(here), None)
+    if chosen is None or chosen not in here:
+        known = f"fitted here: {', '.join(here)}" if here else "run `cold_start`, `em` or `distill` first"
+        why = "; its rounds of EM were no better than the start" if any(name.startswith("em/") for name in run.steps()) else ""
+        raise UsageError(f"the run has fitted no {chosen or 'model'} to export{why}", where=str(run.path), remedy=known)
+    require_empty(folder)
+    led = here[chosen]
+    _copy(led[-1].folder, folder)
+    write_text(folder / "README.md", _card(run, chosen, led))
+    return chosen, led[-1].folder
+
+
+def _card(run: Run, role: str, led: list[Fitted]) -> str:
+    facts = run_facts.of_run(run)
+    assert facts.recipe is not None
+    recipe, name = facts.recipe, role
+    if role == "student" and recipe.distill is not None and recipe.distill.student:
+        name = recipe.distill.student
+    if name not in recipe.models and role == "posterior":
+        name = "generator"
+    spec = recipe.model(name)
+    base = (str(spec.path), spec.revision or "", spec.license)
+    return model_card(facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""))
+
+
+def _copy(source: Path, folder: Path) -> None:
+    make_folder(folder.parent)
+    temporary = aside(folder)
+    with disk_errors(folder):
+        shutil.copytree(source, temporary)
+        sync_tree(temporary)
+        if folder.is_dir():
+            folder.rmdir()
+    publish(temporary, folder)

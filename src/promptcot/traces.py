@@ -1,0 +1,92 @@
+"""Traces: reasoning and answer apart, what makes one well formed, whether its answer is right, and the tokens that a student learns.
+
+    <think>\\n2 + 3 = 5\\n</think>\\n\\n\\\\boxed{5}   ->   Parted("2 + 3 = 5", "\\\\boxed{5}")
+
+Reasoning tags are `<think>` and `</think>`, at most one of each: a text with more would be cut elsewhere by who reads it next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from promptcot.engines.chat_reply import BEGIN, END
+from promptcot.engines.protocol import ChatTokenizer, FitExample, Tokenizer, Tokens
+from promptcot.errors import UsageError
+from promptcot.grading import Grader
+from promptcot.outcomes import Drop, Grading, Verdict
+from promptcot.recipe import Form
+from promptcot.records import Attempt, Label, Problem, Question, Trace, inherited
+from promptcot.verify.extraction import Fallback, final_answer
+from promptcot.verify.program_text import extract
+
+_DROPS = {Verdict.NO_ANSWER: Drop.NO_ANSWER, Verdict.UNDECIDED: Drop.UNVERIFIED, Verdict.VERIFIER_ERROR: Drop.UNVERIFIED}
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """A solution in its two parts; `reasoning` is empty where the model wrote none."""
+
+    reasoning: str
+    answer: str
+
+
+def parted(text: str, reasoning: str = "") -> Parted | Drop:
+    """Reasoning and answer: as a server gave them, else split at the last `</think>`. A stray tag is `unparsable`, no answer `empty`."""
+    before, after = reasoning, text
+    if not reasoning.strip():
+        before, end, rest = text.rpartition(END)
+        after = rest if end else text
+    before, after = before.strip().removeprefix(BEGIN).strip(), after.strip()
+    if any(tag in part for tag in (BEGIN, END) for part in (before, after)):
+        return Drop.UNPARSABLE
+    return Parted(before, after) if after else Drop.EMPTY
+
+
+def joined(reasoning: str, answer: str) -> str:
+    """A trace as one text, its reasoning between tags."""
+    return f"{BEGIN}\n{reasoning}\n{END}\n\n{answer}" if reasoning else answer
+
+
+def well_formed(answer: str, domain: str, form: Form) -> bool:
+    """Whether an answer has what the form asks for: a closed code block for programs, else a boxed (or marked) answer."""
+    if form is Form.ANY:
+        return True
+    if domain == "code":
+        return extract(answer) is not None
+    return final_answer(answer, Fallback.NONE if form is Form.BOXED else Fallback.MARKED) is not None
+
+
+def question_of(problem: Problem, label: Label) -> Question:
+    """A labeled problem as a question that a grader knows."""
+    tests = label.tests is not None
+    return Question(
+        id=problem.id,
+        parents=(problem.id, label.id),
+        benchmark="problems",
+        name=problem.id,
+        problem=problem.problem,
+        grading=Grading.TESTS if tests else Grading.ANSWER,
+        reference=(label.tests if tests else label.answer) or "",
+        **inherited(problem),
+    )
+
+
+def verified(attempt: Attempt, answer: str, question: Question, grader: Grader) -> tuple[Verdict, Drop | None, str]:
+    """The verdict on a solution's answer, why it is dropped (None: it is right), and what the grader says of it."""
+    grade = grader.grade(question, [replace(attempt, text=answer)])[0]
+    verdict = Verdict(grade.verdict)
+    return verdict, None if verdict is Verdict.CORRECT else _DROPS.get(verdict, Drop.WRONG), grade.detail or grade.answer
+
+
+def chat_tokenizer(tokenizer: Tokenizer, where: str) -> ChatTokenizer:
+    """The tokenizer as one that knows conversations. Raises `UsageError` for one that does not."""
+    if not isinstance(tokenizer, ChatTokenizer):
+        raise UsageError("a student learns conversations, and this model knows none", where=where, remedy="use an instruct model")
+    return tokenizer
+
+
+def learned(tokenizer: ChatTokenizer, trace: Trace) -> FitExample:
+    """What a student learns of a trace: the turn after its prompt, as the student's own chat template writes it, then end of sequence."""
+    messages = [{"role": "user", "content": trace.prompt}]
+    turn = tokenizer.encode(tokenizer.chat_reply(messages, trace.reasoning, trace.answer))
+    return FitExample(trace.id, Tokens(tokenizer.chat_prefix(messages), ((*turn, tokenizer.eos),)))
