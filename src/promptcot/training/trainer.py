@@ -6,11 +6,13 @@ however it is cut.
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,30 +21,30 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from promptcot.engines.protocol import FitExample
 from promptcot.engines.transformers import accelerators
 from promptcot.errors import Stopped
 from promptcot.recipe import Fit
 from promptcot.training import batches
-from promptcot.training.log import Progress
-from promptcot.training.loss import MicroBatch, collate, weighted_nll
+from promptcot.training.log import Progress, StepMetrics
+from promptcot.training.loss import MicroBatch, collate, text_nll
+from promptcot.training.objectives import Objective
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimizer step. `divisor` turns its summed weighted nll into the loss, `weight` (w over scored tokens) into nats per token."""
+    """One optimizer step. `divisor` turns the sum of its micro-batches into the loss, `unit` into the figure that is told."""
 
     micro: tuple[MicroBatch, ...]
     divisor: float
-    weight: float
+    unit: float
     tokens: int
 
 
 class Plan(Dataset[dict[str, Step]]):
     """The data of a fit: element s is optimizer step s as `{"step": Step}` (the Trainer wants a dict), built when it is asked for."""
 
-    def __init__(self, data: batches.Usable, settings: Fit, batch_tokens: int, seed: int) -> None:
-        self.data, self.batch_tokens = data, batch_tokens
+    def __init__(self, data: batches.Usable, objective: Objective, settings: Fit, batch_tokens: int, seed: int) -> None:
+        self.data, self.objective, self.settings, self.batch_tokens = data, objective, settings, batch_tokens
         self.steps = batches.optimizer_steps(len(data.examples), settings.epochs, settings.batch, seed)
 
     def __len__(self) -> int:
@@ -50,30 +52,33 @@ class Plan(Dataset[dict[str, Step]]):
 
     def __getitem__(self, step: int) -> dict[str, Step]:
         batch = [self.data.examples[i] for i in self.steps[step]]
-        lengths = [len(example.tokens) for example in batch]
-        scored = [batches.scored_tokens(example) for example in batch]
+        cuts = batches.micro_batches(list(map(batches.padded_tokens, batch)), self.batch_tokens)
         planned = Step(
-            tuple(collate([batch[i] for i in cut]) for cut in batches.micro_batches(lengths, self.batch_tokens)),
-            divisor=self.data.mean_weight * sum(scored),
-            weight=sum(example.weight * n for example, n in zip(batch, scored, strict=True)),
-            tokens=sum(lengths),
+            tuple(collate([batch[i] for i in cut]) for cut in cuts),
+            divisor=self.objective.divisor(batch),
+            unit=self.objective.unit(batch),
+            tokens=sum(map(batches.total_tokens, batch)),
         )
         return {"step": planned}
 
-    def count(self, tokens: Callable[[FitExample], int]) -> int:
+    def count(self, tokens: Callable[[batches.Example], int]) -> int:
         """Sum over every example of every step."""
         return sum(tokens(self.data.examples[i]) for step in self.steps for i in step)
 
+    def learning_rate(self, step: int) -> float:
+        """That of a step, from 0."""
+        return self.settings.lr * batches.learning_rate_factor(step, len(self), self.settings)
 
-class WeightedTrainer(Trainer):
-    """Trainer over a `Plan`: own loss, own schedule, nothing logged or saved."""
 
-    def __init__(self, model: Module, head: Module, plan: Plan, settings: Fit, arguments: TrainingArguments, *, autocast: bool) -> None:
+class PlannedTrainer(Trainer):
+    """Trainer over a `Plan`: own loss, own schedule, nothing logged or saved but by `Reporter`."""
+
+    def __init__(self, model: Module, head: Module, plan: Plan, arguments: TrainingArguments, *, autocast: bool) -> None:
         super().__init__(model=model, args=arguments, train_dataset=plan)
         self.remove_callback(PrinterCallback)
-        self.head, self.plan, self.settings, self.autocast = head, plan, settings, autocast
-        self.losses: list[float] = []
-        self.tokens = 0
+        self.head, self.plan, self.autocast = head, plan, autocast
+        self.history: list[StepMetrics] = []
+        self.tokens, self.began = 0, time.perf_counter()
 
     def get_train_dataloader(self) -> DataLoader[dict[str, Step]]:
         """The plan in its order; its elements are batches already."""
@@ -81,7 +86,7 @@ class WeightedTrainer(Trainer):
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LRScheduler:
         """The recipe's schedule."""
-        factor = partial(batches.learning_rate_factor, steps=num_training_steps, settings=self.settings)
+        factor = partial(batches.learning_rate_factor, steps=len(self.plan), settings=self.plan.settings)
         self.lr_scheduler = LambdaLR(optimizer or self.create_optimizer(), factor)
         self._created_lr_scheduler = True
         return self.lr_scheduler
@@ -90,33 +95,53 @@ class WeightedTrainer(Trainer):
         """Accumulate the gradient of one optimizer step over its micro-batches; returns the loss."""
         model.train()
         step: Step = inputs["step"]
-        self.tokens += step.tokens
         device = self.args.device
         total = torch.zeros((), device=device)
+        margins: list[torch.Tensor] = []
         for micro in step.micro:
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.autocast):
-                nll = weighted_nll(model, self.head, micro.to(device))
-            self.accelerator.backward(nll / step.divisor)
-            total += nll.detach()
-        self.losses.append(self._finite(total.item() / step.weight))
+            part, of_pairs = self._part(model, micro.to(device))
+            self.accelerator.backward(part / step.divisor)
+            total += part.detach()
+            margins += [] if of_pairs is None else [of_pairs]
+        self._remember(step, total.item() / step.unit, margins)
         return total / step.divisor
 
-    def _finite(self, loss: float) -> float:
+    def _part(self, model: Module, micro: MicroBatch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.autocast):
+            nll = text_nll(model, self.head, micro)
+        return self.plan.objective.total(nll, micro)
+
+    def _remember(self, step: Step, loss: float, margins: Sequence[torch.Tensor]) -> None:
+        number = len(self.history)
         if not math.isfinite(loss):
             raise Stopped(
-                f"the loss is {loss} at step {len(self.losses) + 1} of {len(self.plan)}",
+                f"the loss is {loss} at step {number + 1} of {len(self.plan)}",
                 where="training",
                 remedy="lower the learning rate, or set training.dtype: fp32",
             )
-        return loss
+        self.tokens += step.tokens
+        told = torch.cat(list(margins)) if margins else None
+        self.history.append(
+            StepMetrics(
+                step=number + 1,
+                loss=loss,
+                learning_rate=self.plan.learning_rate(number),
+                tokens=step.tokens + (self.history[-1].tokens if self.history else 0),
+                tokens_per_second=self.tokens / (time.perf_counter() - self.began),
+                margin=None if told is None else told.mean().item(),
+                accuracy=None if told is None else (told > 0).float().mean().item(),
+            )
+        )
 
 
 class Reporter(TrainerCallback):
-    """Tells `on_step` of each optimizer step and keeps the time: `seconds` of the steps, `gpu_seconds` since `began` (monotonic)."""
+    """Tells of each optimizer step: `on_step`, the file `metrics`, and whoever `training.report_to` names.
 
-    def __init__(self, trainer: WeightedTrainer, on_step: Callable[[Progress], None] | None, began: float) -> None:
-        self.trainer, self.on_step, self._began = trainer, on_step, began
-        self.losses, self._accelerators = trainer.losses, accelerators(trainer.args.device)
+    It keeps the time: `seconds` of the steps, `gpu_seconds` since `began` (monotonic)."""
+
+    def __init__(self, trainer: PlannedTrainer, on_step: Callable[[Progress], None] | None, metrics: Path, began: float) -> None:
+        self.trainer, self.on_step, self.metrics, self._began = trainer, on_step, metrics, began
+        self._accelerators = accelerators(trainer.args.device)
         self.seconds = 0.0
 
     @property
@@ -126,11 +151,26 @@ class Reporter(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Start the clock."""
-        self.start = time.perf_counter()
+        self.trainer.began = time.perf_counter()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Report."""
-        self.seconds = time.perf_counter() - self.start
+        self.seconds = time.perf_counter() - self.trainer.began
+        done = self.trainer.history[-1]
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(done)) + "\n")
+        if args.report_to:
+            self.trainer.log({name: value for name, value in asdict(done).items() if value is not None})
         if self.on_step:
-            speed = self.trainer.tokens / self.seconds
-            self.on_step(Progress(state.global_step, state.max_steps, self.losses[-1], speed, self.trainer.tokens, self.gpu_seconds))
+            self.on_step(
+                Progress(
+                    done.step,
+                    len(self.trainer.plan),
+                    done.loss,
+                    self.trainer.tokens / self.seconds,
+                    self.trainer.tokens,
+                    self.gpu_seconds,
+                    done.margin,
+                    done.accuracy,
+                )
+            )

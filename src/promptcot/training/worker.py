@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,14 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, TrainingArguments, set_seed
 
 from promptcot.engines.host_memory import keep_freed_memory
-from promptcot.engines.protocol import FitExample
 from promptcot.engines.transformers import free_memory, pick_dtype, quiet_loading
 from promptcot.errors import MissingHere, UsageError
-from promptcot.recipe import Fit, Training
 from promptcot.training import batches
-from promptcot.training.log import FitLog, Progress
+from promptcot.training.job import Job
+from promptcot.training.log import METRICS, FitLog, Progress
 from promptcot.training.loss import output_layer
-from promptcot.training.trainer import Plan, Reporter, WeightedTrainer
+from promptcot.training.objectives import objective
+from promptcot.training.trainer import Plan, PlannedTrainer, Reporter
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -47,63 +47,54 @@ BESIDE_WEIGHTS = (
 """Files of the source folder that `save_pretrained` does not write and every consumer needs."""
 
 
-def fit_transformers(
-    model: Path,
-    examples: Sequence[FitExample],
-    settings: Fit,
-    training: Training,
-    out: Path,
-    *,
-    seed: int,
-    on_step: Callable[[Progress], None] | None = None,
-) -> FitLog:
-    """`promptcot.training.fit` for a Hugging Face folder."""
-    data = batches.usable(examples, training, context=_context(model))
-    plan = Plan(data, settings, training.batch_tokens, seed)
+def fit_transformers(job: Job, out: Path, *, on_step: Callable[[Progress], None] | None = None) -> FitLog:
+    """`promptcot.training.fit` and `fit_pairs` for a Hugging Face folder."""
+    data = batches.usable(job.examples, job.training, context=_context(job.model))
+    plan = Plan(data, objective(data, job.beta), job.settings, job.training.batch_tokens, job.seed)
     _require_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with quiet_loading(), tempfile.TemporaryDirectory(prefix=f".{out.name.lstrip('.')}-", dir=out.parent) as scratch:
-        reporter = _train(model, plan, settings, training, Path(scratch), seed, on_step)
+        reporter = _train(job, plan, Path(scratch), on_step)
         free_memory()
         os.replace(Path(scratch) / "model", out)
+    return _log(plan, reporter)
+
+
+def _log(plan: Plan, reporter: Reporter) -> FitLog:
+    steps = reporter.trainer.history
     return FitLog(
         steps=len(plan),
-        epochs=settings.epochs,
-        examples=len(data.examples),
-        dropped=data.dropped,
+        epochs=plan.settings.epochs,
+        examples=len(plan.data.examples),
+        dropped=plan.data.dropped,
         tokens=plan.count(batches.scored_tokens),
-        total_tokens=plan.count(lambda example: len(example.tokens)),
+        total_tokens=plan.count(batches.total_tokens),
         seconds=reporter.seconds,
-        losses=tuple(reporter.losses),
+        losses=tuple(step.loss for step in steps),
+        margins=tuple(step.margin for step in steps if step.margin is not None),
+        accuracies=tuple(step.accuracy for step in steps if step.accuracy is not None),
         gpu_seconds=reporter.gpu_seconds,
     )
 
 
-def _train(
-    model: Path,
-    plan: Plan,
-    settings: Fit,
-    training: Training,
-    scratch: Path,
-    seed: int,
-    on_step: Callable[[Progress], None] | None,
-) -> Reporter:
-    """Take all steps and save `scratch/model`. Returns the losses and the times."""
-    began = time.monotonic()
-    set_seed(seed)
-    network = _load(model)
+def _train(job: Job, plan: Plan, scratch: Path, on_step: Callable[[Progress], None] | None) -> Reporter:
+    """Take all steps and save `scratch/model`. Returns the reporter, with the steps and the times."""
+    began, training = time.monotonic(), job.training
+    set_seed(job.seed)
+    network = _load(job.model)
     if training.gradient_checkpointing:
         network.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
     adapted = _with_lora(network, training.lora_rank) if training.method == "lora" else None
-    arguments = _arguments(scratch / "trainer", settings, seed, use_cache=getattr(network.config, "use_cache", True))
+    arguments = _arguments(scratch / "trainer", job, use_cache=getattr(network.config, "use_cache", True))
     autocast = pick_dtype(training.dtype, arguments.device) == torch.bfloat16
     if arguments.device.type == "cpu":
         keep_freed_memory()
-    trainer = WeightedTrainer(adapted or network, output_layer(network), plan, settings, arguments, autocast=autocast)
-    reporter = Reporter(trainer, on_step, began)
+    trainer = PlannedTrainer(adapted or network, output_layer(network), plan, arguments, autocast=autocast)
+    reporter = Reporter(trainer, on_step, scratch / METRICS, began)
     trainer.add_callback(reporter)
     trainer.train()
-    _save(adapted.merge_and_unload() if adapted else network, model, scratch / "model")
+    _save(adapted.merge_and_unload() if adapted else network, job.model, scratch / "model")
+    os.replace(scratch / METRICS, scratch / "model" / METRICS)
     return reporter
 
 
@@ -136,15 +127,15 @@ def _with_lora(network: PreTrainedModel, rank: int) -> PeftModel:
     return get_peft_model(network, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"))
 
 
-def _arguments(folder: Path, settings: Fit, seed: int, *, use_cache: bool) -> TrainingArguments:
+def _arguments(folder: Path, job: Job, *, use_cache: bool) -> TrainingArguments:
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the plan is one pass over all steps
-        learning_rate=settings.lr,
-        weight_decay=settings.weight_decay,
+        learning_rate=job.settings.lr,
+        weight_decay=job.settings.weight_decay,
         max_grad_norm=MAX_GRAD_NORM,
         optim="adamw_torch_fused",
-        seed=seed,
+        seed=job.seed,
         use_cache=use_cache,  # the Trainer writes it into the config that is saved; the forward pass goes without
         save_strategy="no",
         logging_strategy="no",
