@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,6 +47,14 @@ class Training(Strict):
     """Tokens per forward pass, padding included; a batch is accumulated over as many as it takes."""
     gradient_checkpointing: bool = False
     """Recompute activations to save memory."""
+    checkpoint_steps: int | None = Field(None, gt=0)
+    """Optimizer steps between checkpoints, from which a killed fit goes on; none: it starts again."""
+    report_to: list[str] = []
+    """Where transformers' Trainer reports beside `metrics.jsonl`: `tensorboard`, `wandb` and whatever else it knows and finds installed."""
+
+    def facts(self) -> dict[str, Any]:
+        """What of the section decides the weights of a fit: all but how it is watched and resumed."""
+        return self.model_dump(exclude={"checkpoint_steps", "report_to"})
 
 
 class Annotator(Strict):

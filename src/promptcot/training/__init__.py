@@ -42,6 +42,7 @@ def fit(
     *,
     seed: int,
     kind: str = "transformers",
+    checkpoints: Path | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> FitLog:
     """Fit p_theta(z, x | c) or q_phi(z | c, x) to weighted texts: read the folder `model`, write the folder `out`.
@@ -49,10 +50,12 @@ def fit(
     `out` must not exist or be empty; it appears whole or not at all. Its weights are fp32 whatever the source: a step at EM's learning rate
     (2e-6) is smaller than half a bf16 ulp of a typical weight, so rounding between rounds would undo most of a round.
     The same examples, settings and seed give the same losses and weights on the same kind of machine. `on_step` hears of each optimizer
-    step. Raises `UsageError` for a bad folder or example, `Stopped` when the loss is not finite, `MissingHere` without the libraries."""
+    step. With `training.checkpoint_steps`, a fit that was killed goes on from the last state that it kept in the folder `checkpoints`,
+    with the losses and to the weights of one that was not; who no longer needs that folder removes it.
+    Raises `UsageError` for a bad folder or example, `Stopped` when the loss is not finite, `MissingHere` without the libraries."""
     if kind == "tabular":
         return _fit_tabular(model, examples, out)
-    return _fit_transformers(Job(model, tuple(examples), settings, training, seed), out, kind, on_step)
+    return _fit_transformers(Job(model, tuple(examples), settings, training, seed), out, kind, checkpoints, on_step)
 
 
 def fit_pairs(
@@ -65,6 +68,7 @@ def fit_pairs(
     *,
     seed: int,
     kind: str = "transformers",
+    checkpoints: Path | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> FitLog:
     """Prefer `chosen` to `rejected` in every pair, by `beta`: as `fit` in all else.
@@ -73,10 +77,10 @@ def fit_pairs(
     and named. Tables cannot be fitted to pairs."""
     if not beta > 0:
         raise UsageError(f"beta is {beta}", where="training", remedy="a number > 0; 0.1 is usual")
-    return _fit_transformers(Job(model, tuple(pairs), settings, training, seed, beta), out, kind, on_step)
+    return _fit_transformers(Job(model, tuple(pairs), settings, training, seed, beta), out, kind, checkpoints, on_step)
 
 
-def _fit_transformers(job: Job, out: Path, kind: str, on_step: Callable[[Progress], None] | None) -> FitLog:
+def _fit_transformers(job: Job, out: Path, kind: str, checkpoints: Path | None, on_step: Callable[[Progress], None] | None) -> FitLog:
     if kind != "transformers":
         raise UsageError(
             f"models of kind `{kind}` cannot be trained{'' if job.beta is None else ' on pairs'}",
@@ -86,7 +90,7 @@ def _fit_transformers(job: Job, out: Path, kind: str, on_step: Callable[[Progres
     _require_train_extra()
     from promptcot.training.worker import fit_transformers
 
-    return fit_transformers(job, out, on_step=on_step)
+    return fit_transformers(job, out, checkpoints=checkpoints, on_step=on_step)
 
 
 def _require_train_extra() -> None:

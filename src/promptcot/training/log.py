@@ -50,7 +50,9 @@ class FitLog:
     `tokens` (scored) and `total_tokens` (prefixes too, padding not) count every pass. `losses`: per optimizer step, before the step,
     sum w nll / sum w tokens of its batch, in nats per scored token; of pairs, the mean of w * -log sigmoid(margin). `margins` and
     `accuracies`, of pairs only: per step, the mean margin and the share of positive ones. `seconds` is the wall time of the steps, without
-    loading and saving; `gpu_seconds` is the time with these, times the accelerators held. A closed-form fit has one step and no losses."""
+    loading and saving; `gpu_seconds` is the time with these, times the accelerators held. `resumed_tokens` of `total_tokens` were
+    passed over by a process that was killed, up to the checkpoint that this one went on from.
+    A closed-form fit has one step and no losses."""
 
     steps: int
     epochs: float
@@ -63,3 +65,4 @@ class FitLog:
     margins: tuple[float, ...] = ()
     accuracies: tuple[float, ...] = ()
     gpu_seconds: float = 0.0
+    resumed_tokens: int = 0

@@ -9,22 +9,22 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import Module
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from promptcot.engines.transformers import accelerators
 from promptcot.errors import Stopped
 from promptcot.recipe import Fit
 from promptcot.training import batches
+from promptcot.training.checkpoints import Checkpoints
 from promptcot.training.log import Progress, StepMetrics
 from promptcot.training.loss import MicroBatch, collate, text_nll
 from promptcot.training.objectives import Objective
@@ -73,27 +73,70 @@ class Plan(Dataset[dict[str, Step]]):
 class PlannedTrainer(Trainer):
     """Trainer over a `Plan`: own loss, own schedule, nothing logged or saved but by `Reporter`."""
 
-    def __init__(self, model: Module, head: Module, plan: Plan, arguments: TrainingArguments, *, autocast: bool) -> None:
+    def __init__(
+        self,
+        model: Module,
+        head: Module,
+        plan: Plan,
+        arguments: TrainingArguments,
+        *,
+        autocast: bool,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`state` is what `snapshot` of a killed fit gave: this one goes on from there."""
+        if state:
+            _load_trainable(model, state["weights"])
         super().__init__(model=model, args=arguments, train_dataset=plan)
         self.remove_callback(PrinterCallback)
-        self.head, self.plan, self.autocast = head, plan, autocast
-        self.history: list[StepMetrics] = []
+        self.head, self.plan, self.autocast, self._resume = head, plan, autocast, state
+        self.history = [StepMetrics(**step) for step in state["history"]] if state else []
+        self.resumed = len(self.history)
         self.tokens, self.began = 0, time.perf_counter()
 
     def get_train_dataloader(self) -> DataLoader[dict[str, Step]]:
-        """The plan in its order; its elements are batches already."""
-        return DataLoader(self.plan, batch_size=None, shuffle=False)
+        """What is left of the plan in its order; its elements are batches already."""
+        return DataLoader(Subset(self.plan, range(self.resumed, len(self.plan))), batch_size=None, shuffle=False)
+
+    def create_optimizer(self, model: Module | None = None) -> torch.optim.Optimizer:
+        """The Trainer's, with the moments of the fit that goes on."""
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        if self._resume:
+            optimizer.load_state_dict(self._resume["optimizer"])
+            for group in optimizer.param_groups:  # a schedule reads its peak here
+                group["lr"] = group["initial_lr"] = self.plan.settings.lr
+        return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LRScheduler:
-        """The recipe's schedule."""
-        factor = partial(batches.learning_rate_factor, steps=len(self.plan), settings=self.plan.settings)
-        self.lr_scheduler = LambdaLR(optimizer or self.create_optimizer(), factor)
+        """The recipe's schedule, from the step where the fit goes on."""
+        steps, settings, resumed = len(self.plan), self.plan.settings, self.resumed
+        self.lr_scheduler = LambdaLR(
+            optimizer or self.optimizer, lambda step: batches.learning_rate_factor(resumed + step, steps, settings)
+        )
         self._created_lr_scheduler = True
         return self.lr_scheduler
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that the next step depends on, and the metrics so far."""
+        return {
+            "weights": {name: weight.detach() for name, weight in _trainable(self.model)},
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state() if self.args.device.type == "cuda" else None,
+            "history": [asdict(step) for step in self.history],
+        }
+
+    def _restore_random(self) -> None:
+        """Once, in the first step, since what comes before it draws too."""
+        if self._resume:
+            torch.set_rng_state(self._resume["random"])
+            if self._resume["random_cuda"] is not None and self.args.device.type == "cuda":
+                torch.cuda.set_rng_state(self._resume["random_cuda"])
+        self._resume = None
 
     def training_step(self, model: Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Accumulate the gradient of one optimizer step over its micro-batches; returns the loss."""
         model.train()
+        self._restore_random()
         step: Step = inputs["step"]
         device = self.args.device
         total = torch.zeros((), device=device)
@@ -134,13 +177,31 @@ class PlannedTrainer(Trainer):
         )
 
 
+def _trainable(model: Module) -> list[tuple[str, torch.nn.Parameter]]:
+    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+
+
+def _load_trainable(model: Module, weights: Mapping[str, torch.Tensor]) -> None:
+    with torch.no_grad():
+        for name, weight in _trainable(model):
+            weight.copy_(weights[name])
+
+
 class Reporter(TrainerCallback):
-    """Tells of each optimizer step: `on_step`, the file `metrics`, and whoever `training.report_to` names.
+    """Tells of each optimizer step: `on_step`, the file `metrics`, and whoever `training.report_to` names; and keeps `checkpoints`.
 
     It keeps the time: `seconds` of the steps, `gpu_seconds` since `began` (monotonic)."""
 
-    def __init__(self, trainer: PlannedTrainer, on_step: Callable[[Progress], None] | None, metrics: Path, began: float) -> None:
-        self.trainer, self.on_step, self.metrics, self._began = trainer, on_step, metrics, began
+    def __init__(
+        self,
+        trainer: PlannedTrainer,
+        on_step: Callable[[Progress], None] | None,
+        metrics: Path,
+        checkpoints: Checkpoints | None,
+        began: float,
+    ) -> None:
+        self.trainer, self.on_step, self.metrics, self.checkpoints, self._began = trainer, on_step, metrics, checkpoints, began
+        metrics.write_text("".join(map(_line, trainer.history)), encoding="utf-8")
         self._accelerators = accelerators(trainer.args.device)
         self.seconds = 0.0
 
@@ -158,7 +219,9 @@ class Reporter(TrainerCallback):
         self.seconds = time.perf_counter() - self.trainer.began
         done = self.trainer.history[-1]
         with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(done)) + "\n")
+            file.write(_line(done))
+        if self.checkpoints and self.checkpoints.due(done.step, len(self.trainer.plan)):
+            self.checkpoints.save(done.step, self.trainer.snapshot())
         if args.report_to:
             self.trainer.log({name: value for name, value in asdict(done).items() if value is not None})
         if self.on_step:
@@ -174,3 +237,7 @@ class Reporter(TrainerCallback):
                     done.accuracy,
                 )
             )
+
+
+def _line(step: StepMetrics) -> str:
+    return json.dumps(asdict(step)) + "\n"

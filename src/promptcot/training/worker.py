@@ -1,7 +1,6 @@
 """One fit of a Hugging Face folder: load it, take every planned optimizer step, save a folder.
 
-What this does not cover: several devices (one process trains on one device), checkpoints inside a fit (a killed fit starts again and, being
-deterministic, ends at the same weights).
+What this does not cover: several devices (one process trains on one device).
 """
 
 from __future__ import annotations
@@ -10,17 +9,19 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, TrainingArguments, set_seed
+from transformers.integrations import get_reporting_integration_callbacks
 
 from promptcot.engines.host_memory import keep_freed_memory
 from promptcot.engines.transformers import free_memory, pick_dtype, quiet_loading
 from promptcot.errors import MissingHere, UsageError
 from promptcot.training import batches
+from promptcot.training.checkpoints import Checkpoints
 from promptcot.training.job import Job
 from promptcot.training.log import METRICS, FitLog, Progress
 from promptcot.training.loss import output_layer
@@ -47,14 +48,17 @@ BESIDE_WEIGHTS = (
 """Files of the source folder that `save_pretrained` does not write and every consumer needs."""
 
 
-def fit_transformers(job: Job, out: Path, *, on_step: Callable[[Progress], None] | None = None) -> FitLog:
+def fit_transformers(job: Job, out: Path, *, checkpoints: Path | None = None, on_step: Callable[[Progress], None] | None = None) -> FitLog:
     """`promptcot.training.fit` and `fit_pairs` for a Hugging Face folder."""
     data = batches.usable(job.examples, job.training, context=_context(job.model))
     plan = Plan(data, objective(data, job.beta), job.settings, job.training.batch_tokens, job.seed)
     _require_free(out)
+    _require_reporting(job.training.report_to)
+    every = job.training.checkpoint_steps
+    kept = Checkpoints(checkpoints, every, job.identity) if checkpoints and every else None
     out.parent.mkdir(parents=True, exist_ok=True)
     with quiet_loading(), tempfile.TemporaryDirectory(prefix=f".{out.name.lstrip('.')}-", dir=out.parent) as scratch:
-        reporter = _train(job, plan, Path(scratch), on_step)
+        reporter = _train(job, plan, Path(scratch), kept, on_step)
         free_memory()
         os.replace(Path(scratch) / "model", out)
     return _log(plan, reporter)
@@ -74,10 +78,11 @@ def _log(plan: Plan, reporter: Reporter) -> FitLog:
         margins=tuple(step.margin for step in steps if step.margin is not None),
         accuracies=tuple(step.accuracy for step in steps if step.accuracy is not None),
         gpu_seconds=reporter.gpu_seconds,
+        resumed_tokens=plan.count(batches.total_tokens) - reporter.trainer.tokens,
     )
 
 
-def _train(job: Job, plan: Plan, scratch: Path, on_step: Callable[[Progress], None] | None) -> Reporter:
+def _train(job: Job, plan: Plan, scratch: Path, checkpoints: Checkpoints | None, on_step: Callable[[Progress], None] | None) -> Reporter:
     """Take all steps and save `scratch/model`. Returns the reporter, with the steps and the times."""
     began, training = time.monotonic(), job.training
     set_seed(job.seed)
@@ -89,8 +94,9 @@ def _train(job: Job, plan: Plan, scratch: Path, on_step: Callable[[Progress], No
     autocast = pick_dtype(training.dtype, arguments.device) == torch.bfloat16
     if arguments.device.type == "cpu":
         keep_freed_memory()
-    trainer = PlannedTrainer(adapted or network, output_layer(network), plan, arguments, autocast=autocast)
-    reporter = Reporter(trainer, on_step, scratch / METRICS, began)
+    state = checkpoints.latest() if checkpoints else None
+    trainer = PlannedTrainer(adapted or network, output_layer(network), plan, arguments, autocast=autocast, state=state)
+    reporter = Reporter(trainer, on_step, scratch / METRICS, checkpoints, began)
     trainer.add_callback(reporter)
     trainer.train()
     _save(adapted.merge_and_unload() if adapted else network, job.model, scratch / "model")
@@ -139,12 +145,23 @@ def _arguments(folder: Path, job: Job, *, use_cache: bool) -> TrainingArguments:
         use_cache=use_cache,  # the Trainer writes it into the config that is saved; the forward pass goes without
         save_strategy="no",
         logging_strategy="no",
-        report_to="none",
+        report_to=job.training.report_to or "none",
         disable_tqdm=True,
     )
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # several visible devices would be trained on by DataParallel, which splits a batch its own way
     return arguments
+
+
+def _require_reporting(names: Sequence[str]) -> None:
+    """Raise for a name that the Trainer does not know, and for one whose library is not here."""
+    try:
+        for callback in get_reporting_integration_callbacks(list(names)):
+            callback()
+    except ValueError as error:
+        raise UsageError(str(error), where="training.report_to") from None
+    except (ImportError, RuntimeError) as error:
+        raise MissingHere(str(error), where="training.report_to", remedy="install it, or leave the name out") from None
 
 
 def _save(network: PreTrainedModel, source: Path, out: Path) -> None:
