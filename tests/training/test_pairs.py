@@ -56,11 +56,11 @@ def test_losses_margins_and_every_step_follow_the_published_loss(llama: Path, tm
             group["lr"] = settings.lr * learning_rate_factor(number, len(steps), settings)
         optimizer.zero_grad()
         of_pairs = [margin(model, PAIRS[i]) for i in step]
-        loss = sum(-PAIRS[i].weight * functional.logsigmoid(m) for i, m in zip(step, of_pairs, strict=True)) / len(step)
+        loss = torch.stack([-PAIRS[i].weight * functional.logsigmoid(m) for i, m in zip(step, of_pairs, strict=True)]).mean()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        losses.append(torch.as_tensor(loss).item())
+        losses.append(loss.item())
         margins.append(sum(m.item() for m in of_pairs) / len(step))
         accuracies.append(sum(m.item() > 0 for m in of_pairs) / len(step))
     model.float().save_pretrained(tmp_path / "reference")

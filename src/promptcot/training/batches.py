@@ -22,7 +22,6 @@ on two CPU cores, where it is mostly the cast of all weights to bf16."""
 
 
 Example = FitExample | PairExample
-Examples = Sequence[FitExample] | Sequence[PairExample]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def padded_tokens(example: Example) -> int:
     return len(texts(example)) * max(map(len, texts(example)))
 
 
-def usable(examples: Examples, training: Training, context: int | None = None) -> Usable:
+def usable(examples: Sequence[Example], training: Training, context: int | None = None) -> Usable:
     """Leave out examples of weight 0, then those with a text longer than `training.max_tokens` or the model's context.
 
     Raises `UsageError` naming the example's id."""

@@ -39,8 +39,8 @@ class MicroBatch:
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on a device."""
-        tensors = (self.input_ids, self.predicts, self.targets, self.weights, self.gaps)
-        return MicroBatch(*(tensor.to(device) for tensor in tensors), self.lengths)
+        moved = [tensor.to(device) for tensor in (self.input_ids, self.predicts, self.targets, self.weights, self.gaps)]
+        return MicroBatch(moved[0], moved[1], moved[2], moved[3], moved[4], self.lengths)
 
 
 def collate(examples: Sequence[Example], *, silent: bool = False) -> MicroBatch:
@@ -73,7 +73,7 @@ def text_nll(model: torch.nn.Module, head: torch.nn.Module, batch: MicroBatch) -
     with only_where(head, batch.predicts):
         logits = model(input_ids=batch.input_ids, use_cache=False).logits
     nll: Tensor = TokenNll.apply(logits, batch.targets)  # type: ignore[no-untyped-call]
-    return torch.stack([text.sum() for text in nll.split(batch.lengths)])
+    return torch.stack([text.sum() for text in torch.split(nll, list(batch.lengths))])
 
 
 class TokenNll(torch.autograd.Function):

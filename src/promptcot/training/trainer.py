@@ -99,8 +99,9 @@ class PlannedTrainer(Trainer):
 
     def create_optimizer(self, model: Module | None = None) -> torch.optim.Optimizer:
         """The Trainer's, with the moments of the fit that goes on."""
+        made = self.optimizer is not None
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
-        if self._resume:
+        if self._resume and not made:
             optimizer.load_state_dict(self._resume["optimizer"])
             for group in optimizer.param_groups:  # a schedule reads its peak here
                 group["lr"] = group["initial_lr"] = self.plan.settings.lr
@@ -110,13 +111,15 @@ class PlannedTrainer(Trainer):
         """The recipe's schedule, from the step where the fit goes on."""
         steps, settings, resumed = len(self.plan), self.plan.settings, self.resumed
         self.lr_scheduler = LambdaLR(
-            optimizer or self.optimizer, lambda step: batches.learning_rate_factor(resumed + step, steps, settings)
+            optimizer or self.create_optimizer(), lambda step: batches.learning_rate_factor(resumed + step, steps, settings)
         )
         self._created_lr_scheduler = True
         return self.lr_scheduler
 
     def snapshot(self) -> dict[str, Any]:
         """All that the next step depends on, and the metrics so far."""
+        assert self.model is not None
+        assert self.optimizer is not None
         return {
             "weights": {name: weight.detach() for name, weight in _trainable(self.model)},
             "optimizer": self.optimizer.state_dict(),

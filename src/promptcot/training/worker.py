@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, TrainingArguments, set_seed
-from transformers.integrations import get_reporting_integration_callbacks
+from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
 from promptcot.engines.host_memory import keep_freed_memory
 from promptcot.engines.transformers import free_memory, pick_dtype, quiet_loading
@@ -156,7 +156,7 @@ def _arguments(folder: Path, job: Job, *, use_cache: bool) -> TrainingArguments:
 def _require_reporting(names: Sequence[str]) -> None:
     """Raise for a name that the Trainer does not know, and for one whose library is not here."""
     try:
-        for callback in get_reporting_integration_callbacks(list(names)):
+        for callback in get_reporting_integration_callbacks(list(names)):  # type: ignore[no-untyped-call]
             callback()
     except ValueError as error:
         raise UsageError(str(error), where="training.report_to") from None
