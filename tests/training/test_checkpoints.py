@@ -37,7 +37,7 @@ def test_a_killed_fit_goes_on_with_the_same_losses_to_the_same_weights(llama: Pa
     """Seven steps, states kept after 2, 4, 6; killed in step 5, so the state after 4 is there."""
     whole = fit(llama, EXAMPLES, SETTINGS, TRAINING, tmp_path / "whole", seed=5, checkpoints=tmp_path / "unused")
     kept = tmp_path / "kept"
-    command = [sys.executable, "-m", "tests.training.killed", str(llama), str(tmp_path / "out"), str(kept), "5"]
+    command = [sys.executable, "-m", "tests.training.killed", str(llama), str(tmp_path / "out"), str(kept), "5", "2.5", "1"]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
     assert [path.name for path in kept.iterdir()] == ["step-00000004"]
     assert not (tmp_path / "out").exists()

@@ -88,6 +88,14 @@ def _fit_transformers(job: Job, out: Path, kind: str, checkpoints: Path | None, 
             remedy="use an engine of kind transformers" + (" or tabular" if job.beta is None else ""),
         )
     _require_train_extra()
+    if job.training.backend == "command":
+        from promptcot.training.command import fit_by_command
+
+        return fit_by_command(job, out)
+    if job.training.launch == "ddp":
+        from promptcot.training.launch import fit_by_processes
+
+        return fit_by_processes(job, out, checkpoints=checkpoints, on_step=on_step)
     from promptcot.training.worker import fit_transformers
 
     return fit_transformers(job, out, checkpoints=checkpoints, on_step=on_step)

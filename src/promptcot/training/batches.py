@@ -143,6 +143,17 @@ def micro_batches(lengths: Sequence[int], limit: int) -> list[list[int]]:
     return cuts[::-1]
 
 
+def shares(lengths: Sequence[int], limit: int, processes: int) -> list[list[list[int]]]:
+    """Each process's micro-batches of a batch: the examples are dealt out by length, then each share is cut.
+
+    All processes get the same number of them, since they meet at every one; an empty one stands for a pass that counts for nothing."""
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    parts = [sorted(order[rank::processes]) for rank in range(processes)]
+    cuts = [[[part[i] for i in cut] for cut in micro_batches([lengths[i] for i in part], limit)] for part in parts]
+    most = max(map(len, cuts))
+    return [cut + [[] for _ in range(most - len(cut))] for cut in cuts]
+
+
 def learning_rate_factor(step: int, steps: int, settings: Fit) -> float:
     """What the peak learning rate is multiplied by at `step` (from 0): a linear ramp, then `settings.schedule`.
 

@@ -10,12 +10,14 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import Module
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader, Dataset, Subset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -43,8 +45,18 @@ class Step:
 class Plan(Dataset[dict[str, Step]]):
     """The data of a fit: element s is optimizer step s as `{"step": Step}` (the Trainer wants a dict), built when it is asked for."""
 
-    def __init__(self, data: batches.Usable, objective: Objective, settings: Fit, batch_tokens: int, seed: int) -> None:
-        self.data, self.objective, self.settings, self.batch_tokens = data, objective, settings, batch_tokens
+    def __init__(
+        self,
+        data: batches.Usable,
+        objective: Objective,
+        settings: Fit,
+        batch_tokens: int,
+        seed: int,
+        *,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        """`share` is this process's number and how many there are: its micro-batches are a part of every batch."""
+        self.data, self.objective, self.settings, self.batch_tokens, self.share = data, objective, settings, batch_tokens, share
         self.steps = batches.optimizer_steps(len(data.examples), settings.epochs, settings.batch, seed)
 
     def __len__(self) -> int:
@@ -52,9 +64,11 @@ class Plan(Dataset[dict[str, Step]]):
 
     def __getitem__(self, step: int) -> dict[str, Step]:
         batch = [self.data.examples[i] for i in self.steps[step]]
-        cuts = batches.micro_batches(list(map(batches.padded_tokens, batch)), self.batch_tokens)
+        rank, processes = self.share
+        cuts = batches.shares(list(map(batches.padded_tokens, batch)), self.batch_tokens, processes)[rank]
+        shortest = min(batch, key=batches.padded_tokens)
         planned = Step(
-            tuple(collate([batch[i] for i in cut]) for cut in cuts),
+            tuple(collate([batch[i] for i in cut]) if cut else collate([shortest], silent=True) for cut in cuts),
             divisor=self.objective.divisor(batch),
             unit=self.objective.unit(batch),
             tokens=sum(map(batches.total_tokens, batch)),
@@ -128,8 +142,10 @@ class PlannedTrainer(Trainer):
             "history": [asdict(step) for step in self.history],
         }
 
-    def _restore_random(self) -> None:
-        """Once, in the first step, since what comes before it draws too."""
+    def _begin(self, model: Module) -> None:
+        """In the first step: see who shares it, and go on with a killed fit's random numbers, since what came before draws too."""
+        if not self.tokens:
+            require_wrapper(model, self.plan.share[1])
         if self._resume:
             torch.set_rng_state(self._resume["random"])
             if self._resume["random_cuda"] is not None and self.args.device.type == "cuda":
@@ -139,26 +155,37 @@ class PlannedTrainer(Trainer):
     def training_step(self, model: Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Accumulate the gradient of one optimizer step over its micro-batches; returns the loss."""
         model.train()
-        self._restore_random()
+        self._begin(model)
         step: Step = inputs["step"]
         device = self.args.device
         total = torch.zeros((), device=device)
         margins: list[torch.Tensor] = []
-        for micro in step.micro:
-            part, of_pairs = self._part(model, micro.to(device))
-            self.accelerator.backward(part / step.divisor)
+        for number, micro in enumerate(step.micro):
+            last = number + 1 == len(step.micro)
+            with nullcontext() if last else self.accelerator.no_sync(model):  # processes add up their gradients once a step
+                part, of_pairs = self._part(model, micro.to(device))
+                self.accelerator.backward(part / (step.divisor / self.plan.share[1]))  # what they make of them is the mean
             total += part.detach()
             margins += [] if of_pairs is None else [of_pairs]
-        self._remember(step, total.item() / step.unit, margins)
+        self._remember(step, self._summed(total, margins))
         return total / step.divisor
 
     def _part(self, model: Module, micro: MicroBatch) -> tuple[torch.Tensor, torch.Tensor | None]:
         with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.autocast):
             nll = text_nll(model, self.head, micro)
-        return self.plan.objective.total(nll, micro)
+        total, margins = self.plan.objective.total(nll, micro)
+        return total, None if margins is None else margins[micro.weights > 0]
 
-    def _remember(self, step: Step, loss: float, margins: Sequence[torch.Tensor]) -> None:
-        number = len(self.history)
+    def _summed(self, total: torch.Tensor, margins: Sequence[torch.Tensor]) -> tuple[float, float, int, int]:
+        """Over all processes: the loss, the margins, how many of these are positive, and how many there are."""
+        own = torch.cat([*margins, total.new_zeros(0)])
+        figures = torch.stack([total, own.sum(), (own > 0).sum().to(total), torch.tensor(float(len(own)), device=total.device)])
+        loss, margin, positive, pairs = self.accelerator.reduce(figures, "sum").tolist()
+        return loss, margin, round(positive), round(pairs)
+
+    def _remember(self, step: Step, summed: tuple[float, float, int, int]) -> None:
+        number, (total, margin, positive, pairs) = len(self.history), summed
+        loss = total / step.unit
         if not math.isfinite(loss):
             raise Stopped(
                 f"the loss is {loss} at step {number + 1} of {len(self.plan)}",
@@ -166,7 +193,6 @@ class PlannedTrainer(Trainer):
                 remedy="lower the learning rate, or set training.dtype: fp32",
             )
         self.tokens += step.tokens
-        told = torch.cat(list(margins)) if margins else None
         self.history.append(
             StepMetrics(
                 step=number + 1,
@@ -174,10 +200,16 @@ class PlannedTrainer(Trainer):
                 learning_rate=self.plan.learning_rate(number),
                 tokens=step.tokens + (self.history[-1].tokens if self.history else 0),
                 tokens_per_second=self.tokens / (time.perf_counter() - self.began),
-                margin=None if told is None else told.mean().item(),
-                accuracy=None if told is None else (told > 0).float().mean().item(),
+                margin=margin / pairs if pairs else None,
+                accuracy=positive / pairs if pairs else None,
             )
         )
+
+
+def require_wrapper(model: Module, processes: int) -> None:
+    """Raise `Stopped` unless a model that several processes train, and only such a one, is in torch's wrapper that adds up gradients."""
+    if isinstance(model, DistributedDataParallel) != (processes > 1):
+        raise Stopped(f"{processes} process(es) share the fit, but its model is in a {type(model).__name__}", where="training.launch")
 
 
 def _trainable(model: Module) -> list[tuple[str, torch.nn.Parameter]]:
@@ -205,7 +237,7 @@ class Reporter(TrainerCallback):
     ) -> None:
         self.trainer, self.on_step, self.metrics, self.checkpoints, self._began = trainer, on_step, metrics, checkpoints, began
         metrics.write_text("".join(map(_line, trainer.history)), encoding="utf-8")
-        self._accelerators = accelerators(trainer.args.device)
+        self._accelerators = accelerators(trainer.args.device) * trainer.plan.share[1]
         self.seconds = 0.0
 
     @property
@@ -221,6 +253,8 @@ class Reporter(TrainerCallback):
         """Report."""
         self.seconds = time.perf_counter() - self.trainer.began
         done = self.trainer.history[-1]
+        if not state.is_world_process_zero:
+            return
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(_line(done))
         if self.checkpoints and self.checkpoints.due(done.step, len(self.trainer.plan)):

@@ -1,12 +1,11 @@
 """One fit of a Hugging Face folder: load it, take every planned optimizer step, save a folder.
 
-What this does not cover: several devices (one process trains on one device).
+It may be one of several processes that share every batch (`launch` starts them): then the first alone saves.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, TrainingArguments, set_seed
+from transformers import AutoModelForCausalLM, PreTrainedModel, TrainingArguments, set_seed
 from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
 from promptcot.engines.host_memory import keep_freed_memory
@@ -22,6 +21,7 @@ from promptcot.engines.transformers import free_memory, pick_dtype, quiet_loadin
 from promptcot.errors import MissingHere, UsageError
 from promptcot.training import batches
 from promptcot.training.checkpoints import Checkpoints
+from promptcot.training.folders import context_of, copy_beside, require_free
 from promptcot.training.job import Job
 from promptcot.training.log import METRICS, FitLog, Progress
 from promptcot.training.loss import output_layer
@@ -34,25 +34,14 @@ if TYPE_CHECKING:
 MAX_GRAD_NORM = 1.0
 """Gradients are clipped to this norm. NOT STATED in the paper; the usual value of fine-tuning."""
 
-BESIDE_WEIGHTS = (
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "*.jinja",
-    "*.model",
-    "LICENSE*",
-    "NOTICE*",
-)
-"""Files of the source folder that `save_pretrained` does not write and every consumer needs."""
-
 
 def fit_transformers(job: Job, out: Path, *, checkpoints: Path | None = None, on_step: Callable[[Progress], None] | None = None) -> FitLog:
     """`promptcot.training.fit` and `fit_pairs` for a Hugging Face folder."""
-    data = batches.usable(job.examples, job.training, context=_context(job.model))
-    plan = Plan(data, objective(data, job.beta), job.settings, job.training.batch_tokens, job.seed)
-    _require_free(out)
+    data = batches.usable(job.examples, job.training, context=context_of(job.model))
+    share = (int(os.environ.get("RANK", "0")), job.training.processes)
+    _require_processes(share[1])
+    plan = Plan(data, objective(data, job.beta), job.settings, job.training.batch_tokens, job.seed, share=share)
+    require_free(out)
     _require_reporting(job.training.report_to)
     every = job.training.checkpoint_steps
     kept = Checkpoints(checkpoints, every, job.identity) if checkpoints and every else None
@@ -60,7 +49,8 @@ def fit_transformers(job: Job, out: Path, *, checkpoints: Path | None = None, on
     with quiet_loading(), tempfile.TemporaryDirectory(prefix=f".{out.name.lstrip('.')}-", dir=out.parent) as scratch:
         reporter = _train(job, plan, Path(scratch), kept, on_step)
         free_memory()
-        os.replace(Path(scratch) / "model", out)
+        if share[0] == 0:
+            os.replace(Path(scratch) / "model", out)
     return _log(plan, reporter)
 
 
@@ -83,7 +73,7 @@ def _log(plan: Plan, reporter: Reporter) -> FitLog:
 
 
 def _train(job: Job, plan: Plan, scratch: Path, checkpoints: Checkpoints | None, on_step: Callable[[Progress], None] | None) -> Reporter:
-    """Take all steps and save `scratch/model`. Returns the reporter, with the steps and the times."""
+    """Take all steps; the first process saves `scratch/model`. Returns the reporter, with the steps and the times."""
     began, training = time.monotonic(), job.training
     set_seed(job.seed)
     network = _load(job.model)
@@ -99,23 +89,11 @@ def _train(job: Job, plan: Plan, scratch: Path, checkpoints: Checkpoints | None,
     reporter = Reporter(trainer, on_step, scratch / METRICS, checkpoints, began)
     trainer.add_callback(reporter)
     trainer.train()
+    if plan.share[0] > 0:
+        return reporter
     _save(adapted.merge_and_unload() if adapted else network, job.model, scratch / "model")
     os.replace(scratch / METRICS, scratch / "model" / METRICS)
     return reporter
-
-
-def _require_free(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError("there is something where the fitted model should go", where=str(out), remedy="name a folder that does not exist")
-
-
-def _context(folder: Path) -> int | None:
-    """The most tokens the model can read, if it says."""
-    if not (folder / "config.json").is_file():
-        raise UsageError("no Hugging Face model here (config.json is missing)", where=str(folder), remedy="name a folder with a model")
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    context: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return context
 
 
 def _load(folder: Path) -> PreTrainedModel:
@@ -134,6 +112,9 @@ def _with_lora(network: PreTrainedModel, rank: int) -> PeftModel:
 
 
 def _arguments(folder: Path, job: Job, *, use_cache: bool) -> TrainingArguments:
+    processes, devices = job.training.processes, torch.accelerator.device_count() if torch.accelerator.is_available() else 0
+    if 0 < devices < processes:
+        raise MissingHere(f"{processes} processes need as many accelerators, here are {devices}", where="training.processes")
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the plan is one pass over all steps
@@ -147,10 +128,23 @@ def _arguments(folder: Path, job: Job, *, use_cache: bool) -> TrainingArguments:
         logging_strategy="no",
         report_to=job.training.report_to or "none",
         disable_tqdm=True,
+        use_cpu=processes > 1 and not devices,
+        ddp_backend="gloo" if processes > 1 and not devices else None,
+        ddp_find_unused_parameters=False,
     )
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # several visible devices would be trained on by DataParallel, which splits a batch its own way
     return arguments
+
+
+def _require_processes(wanted: int) -> None:
+    found = int(os.environ.get("WORLD_SIZE", "1"))
+    if found != wanted:
+        raise UsageError(
+            f"{wanted} process(es) are to share the fit, but {found} were started",
+            where="training.processes",
+            remedy="let `training.launch` start them: it is not to be run under a launcher of its own",
+        )
 
 
 def _require_reporting(names: Sequence[str]) -> None:
@@ -166,6 +160,4 @@ def _require_reporting(names: Sequence[str]) -> None:
 
 def _save(network: PreTrainedModel, source: Path, out: Path) -> None:
     network.save_pretrained(out)
-    for pattern in BESIDE_WEIGHTS:
-        for path in source.glob(pattern):
-            shutil.copyfile(path, out / path.name)
+    copy_beside(source, out)
