@@ -88,6 +88,7 @@ def test_every_example_is_in_one_share_and_all_take_as_many_passes(sizes: list[i
     assert shares(sizes, limit, 1) == [micro_batches(sizes, limit)]
 
 
+@pytest.mark.slow
 def test_the_processes_end_with_a_killed_starter_and_one_alone_can_go_on(llama: Path, tmp_path: Path) -> None:
     out, kept = tmp_path / "out", tmp_path / "kept"
     command = [sys.executable, "-m", "tests.training.killed", str(llama), str(out), str(kept), "4", "40", "2"]

@@ -26,7 +26,8 @@ from promptcot.training.job import Job
 from promptcot.training.log import METRICS, FitLog, Progress
 from promptcot.training.loss import output_layer
 from promptcot.training.objectives import objective
-from promptcot.training.trainer import Plan, PlannedTrainer, Reporter
+from promptcot.training.plan import Plan
+from promptcot.training.trainer import PlannedTrainer, Reporter
 
 if TYPE_CHECKING:
     from peft import PeftModel
