@@ -40,6 +40,14 @@ Rows = Sequence[Record]  # kept rows and `Dropped` ones, mixed
 
 MOST_THREADS = 256
 
+CHECKPOINTS = "checkpoints"
+"""In a step's folder: what the maker of its artifact keeps for the process after a kill. Removed once the artifact is published."""
+
+
+def checkpoints_beside(making: Path) -> Path:
+    """Where the maker of the folder `making` may keep states that a kill leaves behind."""
+    return making.parent / CHECKPOINTS
+
 
 @dataclass(frozen=True, slots=True)
 class Task(Generic[T]):
@@ -285,6 +293,7 @@ class LocalWorkplace:
         if manifest is None:
             with self._accounted(step) as account:
                 manifest = self._make(step, account, make)
+        _remove(step.folder / CHECKPOINTS)
         return Artifact(step.folder / "artifact", manifest.digest, manifest.info)
 
     def _make(self, step: Step, account: Account, make: Callable[[Path], tuple[str, Mapping[str, Any]]]) -> Manifest:
@@ -299,6 +308,11 @@ class LocalWorkplace:
             digest, info = make(temporary)
         seconds = time.monotonic() - started
         return account.book(lambda used: step.publish_artifact(temporary, digest, seconds, info, used))
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def _stage(step: Step) -> str:
@@ -442,4 +456,5 @@ class MemoryWorkplace:
         path = self.folder / spec.name / spec.key
         path.mkdir(parents=True, exist_ok=True)
         digest, info = make(path)
+        _remove(checkpoints_beside(path))
         return Artifact(path, digest, info)

@@ -12,8 +12,9 @@ from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
 from promptcot.engines.protocol import FitExample, Tokens
 from promptcot.errors import Stopped, UsageError
+from promptcot.models import fingerprint
 from promptcot.recipe import Fit, Training
-from promptcot.training import Progress, fit
+from promptcot.training import METRICS, Progress, fit
 from promptcot.training.batches import learning_rate_factor, optimizer_steps
 from tests.training.tiny import save_llama
 
@@ -167,13 +168,19 @@ def test_a_small_step_from_a_bf16_folder_is_not_rounded_away(tmp_path: Path) -> 
     assert (after.bfloat16() != before).float().mean() < 0.02  # rounding between rounds would have undone the rest
 
 
+def fingerprint_without(path: Path) -> str:
+    path.unlink()
+    return fingerprint(path.parent)
+
+
 def test_the_folder_is_whole(llama: Path, tmp_path: Path) -> None:
     (llama / "tokenizer.json").write_text("{}")
     (llama / "LICENSE").write_text("free")
     (llama / "fingerprint.json").write_text("of the old weights")
     fit(llama, EXAMPLES, ONE_STEP, FP32, tmp_path / "out", seed=0)
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "LICENSE"}
+    assert names == {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "LICENSE", METRICS}
+    assert fingerprint(tmp_path / "out") == fingerprint_without(tmp_path / "out" / METRICS)
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["use_cache"] is True
     assert config["dtype"] == "float32"
@@ -188,6 +195,16 @@ def test_lora_saves_a_plain_merged_folder(llama: Path, tmp_path: Path) -> None:
     assert torch.equal(before["model.embed_tokens.weight"], after["model.embed_tokens.weight"])
     assert not torch.equal(before["model.layers.0.mlp.up_proj.weight"], after["model.layers.0.mlp.up_proj.weight"])
     assert mean_nll(tmp_path / "out", EXAMPLES) < 0.7 * mean_nll(llama, EXAMPLES)
+
+
+def test_every_step_leaves_a_line_of_metrics(llama: Path, tmp_path: Path) -> None:
+    settings = Fit(epochs=2, lr=1e-3, batch=2, warmup=0.5)
+    log = fit(llama, EXAMPLES, settings, FP32, tmp_path / "out", seed=0)
+    lines = [json.loads(line) for line in (tmp_path / "out" / METRICS).read_text().splitlines()]
+    rates = [settings.lr * learning_rate_factor(step, 6, settings) for step in range(6)]
+    assert [(line["step"], line["loss"], line["learning_rate"]) for line in lines] == list(zip(range(1, 7), log.losses, rates, strict=True))
+    assert lines[-1]["tokens"] == log.total_tokens
+    assert all(line["tokens_per_second"] > 0 and line["margin"] is None for line in lines)
 
 
 def test_progress_is_told_and_standard_output_stays_clean(llama: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

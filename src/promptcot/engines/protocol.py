@@ -190,6 +190,19 @@ class FitExample:
     weight: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class PairExample:
+    """Two continuations of one prompt, of which `chosen` is to become more likely than `rejected`, for direct preference optimization.
+
+    `reference` holds log p(chosen) and log p(rejected) under the model that is the reference, in nats, summed over all segments."""
+
+    id: str
+    chosen: Tokens
+    rejected: Tokens
+    reference: tuple[float, float]
+    weight: float = 1.0
+
+
 @runtime_checkable
 class ChatSampler(Sampler, Protocol):
     """A sampler whose model was trained on conversations."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,6 +47,38 @@ class Training(Strict):
     """Tokens per forward pass, padding included; a batch is accumulated over as many as it takes."""
     gradient_checkpointing: bool = False
     """Recompute activations to save memory."""
+    checkpoint_steps: int | None = Field(None, gt=0)
+    """Optimizer steps between checkpoints, from which a killed fit goes on; none: it starts again."""
+    report_to: list[str] = []
+    """Where transformers' Trainer reports beside `metrics.jsonl`: `tensorboard`, `wandb` and whatever else it knows and finds installed."""
+    launch: Literal["single", "ddp"] = "single"
+    """How a fit runs: in this process, or by `processes` of them that each hold the whole model and share every batch."""
+    processes: int = Field(1, gt=0)
+    """For `launch: ddp`, how many; one an accelerator where there are any. `batch` stays what all of them take together."""
+    backend: Literal["trainer", "command"] = "trainer"
+    """What fits language models: transformers' Trainer, or a program of your own."""
+    cmd: list[str] = []
+    """For `backend: command`, the program and its arguments. Replaced in them: `{data}` (a folder with `job.json` and `examples.jsonl`,
+    which holds token ids and weights), `{model}` (the folder to start from), `{out}` (the folder to make), `{seed}`."""
+
+    @model_validator(mode="after")
+    def _has_processes(self) -> Training:
+        if (self.launch == "ddp") != (self.processes > 1):
+            raise ValueError("`launch: ddp` goes with `processes` of 2 or more, `launch: single` with 1")
+        return self
+
+    @model_validator(mode="after")
+    def _has_command(self) -> Training:
+        if self.backend == "command":
+            missing = [name for name in ("{data}", "{model}", "{out}") if not any(name in word for word in self.cmd)]
+            if missing:
+                raise ValueError(f"`backend: command` needs {', '.join(missing)} in `cmd`")
+        return self
+
+    def facts(self) -> dict[str, Any]:
+        """What of the section decides the weights of a fit: all but how it is watched, resumed and spread."""
+        around = {"checkpoint_steps", "report_to", "launch", "processes"}
+        return self.model_dump(exclude=around if self.backend == "command" else {*around, "backend", "cmd"})
 
 
 class Annotator(Strict):

@@ -1,6 +1,6 @@
-"""Where weights change: the weighted maximum likelihood that the cold start and both fits of an EM round have in common.
+"""Where weights change: the weighted maximum likelihood that the cold start and both fits of an EM round have in common, and preferences.
 
-`fit` is the only door. It minimizes, per optimizer step over a batch b of `settings.batch` examples,
+`fit` and `fit_pairs` are the only doors, to one worker. `fit` minimizes, per optimizer step over a batch b of `settings.batch` examples,
 
     loss = sum_{i in b} w_i sum_t nll_it / (w_mean * n_b)
 
@@ -8,6 +8,12 @@ t runs over the tokens of the segments (never the prefix), n_b is their number i
 token over all examples of the fit. So a batch that holds light examples takes a light step, as the weighted likelihood
 asks; the scale is that of nats per token whether a seed brings one rationale of weight 1 or K of weight 1/K; multiplying all weights by
 a constant changes nothing; an example of weight 0 is as good as absent. Over one full batch it is sum w nll / sum w tokens.
+
+`fit_pairs` prefers one text of a pair to the other (offline DPO, Rafailov et al. 2023): per batch of pairs it minimizes the mean of
+
+    w_i * -log sigmoid(m_i),   m_i = beta ((log p(chosen_i) - log p_ref(chosen_i)) - (log p(rejected_i) - log p_ref(rejected_i)))
+
+with log p summed over the tokens of all segments. Here weights scale the step: w = 1 is the loss as published.
 
 Torch and transformers are imported when a fit starts, so importing this package costs nothing.
 """
@@ -18,12 +24,13 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from promptcot.engines.protocol import FitExample
+from promptcot.engines.protocol import FitExample, PairExample
 from promptcot.errors import MissingHere, UsageError
 from promptcot.recipe import Fit, Training
-from promptcot.training.log import FitLog, Progress
+from promptcot.training.job import Job
+from promptcot.training.log import METRICS, FitLog, Progress, StepMetrics
 
-__all__ = ["FitLog", "Progress", "fit"]
+__all__ = ["METRICS", "FitLog", "Progress", "StepMetrics", "fit", "fit_pairs"]
 
 
 def fit(
@@ -35,6 +42,7 @@ def fit(
     *,
     seed: int,
     kind: str = "transformers",
+    checkpoints: Path | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> FitLog:
     """Fit p_theta(z, x | c) or q_phi(z | c, x) to weighted texts: read the folder `model`, write the folder `out`.
@@ -42,17 +50,55 @@ def fit(
     `out` must not exist or be empty; it appears whole or not at all. Its weights are fp32 whatever the source: a step at EM's learning rate
     (2e-6) is smaller than half a bf16 ulp of a typical weight, so rounding between rounds would undo most of a round.
     The same examples, settings and seed give the same losses and weights on the same kind of machine. `on_step` hears of each optimizer
-    step. Raises `UsageError` for a bad folder or example, `Stopped` when the loss is not finite, `MissingHere` without the libraries."""
+    step. With `training.checkpoint_steps`, a fit that was killed goes on from the last state that it kept in the folder `checkpoints`,
+    with the losses and to the weights of one that was not; who no longer needs that folder removes it.
+    Raises `UsageError` for a bad folder or example, `Stopped` when the loss is not finite, `MissingHere` without the libraries."""
     if kind == "tabular":
         return _fit_tabular(model, examples, out)
+    return _fit_transformers(Job(model, tuple(examples), settings, training, seed), out, kind, checkpoints, on_step)
+
+
+def fit_pairs(
+    model: Path,
+    pairs: Sequence[PairExample],
+    settings: Fit,
+    beta: float,
+    training: Training,
+    out: Path,
+    *,
+    seed: int,
+    kind: str = "transformers",
+    checkpoints: Path | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+) -> FitLog:
+    """Prefer `chosen` to `rejected` in every pair, by `beta`: as `fit` in all else.
+
+    `settings.batch` counts pairs; both texts of a pair go through one forward pass, and a pair with a text that is too long is dropped
+    and named. Tables cannot be fitted to pairs."""
+    if not beta > 0:
+        raise UsageError(f"beta is {beta}", where="training", remedy="a number > 0; 0.1 is usual")
+    return _fit_transformers(Job(model, tuple(pairs), settings, training, seed, beta), out, kind, checkpoints, on_step)
+
+
+def _fit_transformers(job: Job, out: Path, kind: str, checkpoints: Path | None, on_step: Callable[[Progress], None] | None) -> FitLog:
     if kind != "transformers":
         raise UsageError(
-            f"models of kind `{kind}` cannot be trained", where="engines", remedy="use an engine of kind transformers or tabular"
+            f"models of kind `{kind}` cannot be trained{'' if job.beta is None else ' on pairs'}",
+            where="engines",
+            remedy="use an engine of kind transformers" + (" or tabular" if job.beta is None else ""),
         )
     _require_train_extra()
+    if job.training.backend == "command":
+        from promptcot.training.command import fit_by_command
+
+        return fit_by_command(job, out)
+    if job.training.launch == "ddp":
+        from promptcot.training.launch import fit_by_processes
+
+        return fit_by_processes(job, out, checkpoints=checkpoints, on_step=on_step)
     from promptcot.training.worker import fit_transformers
 
-    return fit_transformers(model, examples, settings, training, out, seed=seed, on_step=on_step)
+    return fit_transformers(job, out, checkpoints=checkpoints, on_step=on_step)
 
 
 def _require_train_extra() -> None:

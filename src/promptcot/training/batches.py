@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promptcot.engines.protocol import FitExample
+from promptcot.engines.protocol import FitExample, PairExample, Tokens
 from promptcot.errors import UsageError
 from promptcot.recipe import Fit, Training
 
@@ -21,38 +21,63 @@ OVERHEAD_TOKENS = 200
 on two CPU cores, where it is mostly the cast of all weights to bf16."""
 
 
+Example = FitExample | PairExample
+
+
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """The examples a fit sees, the ids of those too long for it, and the mean weight of a scored token."""
+    """The examples a fit sees, and the ids of those too long for it."""
 
-    examples: tuple[FitExample, ...]
+    examples: tuple[Example, ...]
     dropped: tuple[str, ...]
-    mean_weight: float
+
+    @property
+    def mean_weight(self) -> float:
+        """The mean weight of a scored token."""
+        tokens = [scored_tokens(example) for example in self.examples]
+        return math.fsum(e.weight * n for e, n in zip(self.examples, tokens, strict=True)) / sum(tokens)
 
 
-def scored_tokens(example: FitExample) -> int:
+def texts(example: Example) -> tuple[Tokens, ...]:
+    """The texts of an example: one, or a pair's chosen and rejected one. They are never put into different forward passes."""
+    return (example.chosen, example.rejected) if isinstance(example, PairExample) else (example.tokens,)
+
+
+def scored_tokens(example: Example) -> int:
     """How many tokens of the example bear loss: those of its segments."""
-    return sum(map(len, example.tokens.segments))
+    return sum(len(segment) for text in texts(example) for segment in text.segments)
 
 
-def usable(examples: Sequence[FitExample], training: Training, context: int | None = None) -> Usable:
-    """Leave out examples of weight 0, then those longer than `training.max_tokens` or the model's context.
+def total_tokens(example: Example) -> int:
+    """All its tokens, prefixes included."""
+    return sum(map(len, texts(example)))
+
+
+def padded_tokens(example: Example) -> int:
+    """What it takes of a forward pass: each of its texts is as wide as the longest."""
+    return len(texts(example)) * max(map(len, texts(example)))
+
+
+def usable(examples: Sequence[Example], training: Training, context: int | None = None) -> Usable:
+    """Leave out examples of weight 0, then those with a text longer than `training.max_tokens` or the model's context.
 
     Raises `UsageError` naming the example's id."""
     limit = min(training.max_tokens, context or training.max_tokens)
-    kept: list[FitExample] = []
+    kept: list[Example] = []
     dropped: list[str] = []
     for example in examples:
         _check(example)
+        longest = max(map(len, texts(example)))
         if example.weight == 0:
             continue
-        if len(example.tokens) <= limit:
+        if longest <= limit:
+            _check_reference(example)
             kept.append(example)
         elif training.too_long == "drop":
             dropped.append(example.id)
         else:
             raise UsageError(
-                f"a training text has {len(example.tokens)} tokens, more than {limit}",
+                f"a training text has {longest} tokens, more than {limit}",
                 where=f"example {example.id}",
                 remedy="raise training.max_tokens or set training.too_long: drop",
             )
@@ -62,21 +87,24 @@ def usable(examples: Sequence[FitExample], training: Training, context: int | No
             where="training",
             remedy="give examples of positive weight, or raise training.max_tokens",
         )
-    tokens = [scored_tokens(example) for example in kept]
-    mean = math.fsum(e.weight * n for e, n in zip(kept, tokens, strict=True)) / sum(tokens)
-    return Usable(tuple(kept), tuple(dropped), mean)
+    return Usable(tuple(kept), tuple(dropped))
 
 
-def _check(example: FitExample) -> None:
+def _check(example: Example) -> None:
     problem = None
     if not (math.isfinite(example.weight) and example.weight >= 0):
         problem = f"weight {example.weight} is not a finite number >= 0"
-    elif not scored_tokens(example):
+    elif not all(any(text.segments) for text in texts(example)):
         problem = "no segment has a token to score"
-    elif not example.tokens.prefix:
+    elif not all(text.prefix for text in texts(example)):
         problem = "the prefix is empty, so nothing predicts the first scored token"
     if problem:
         raise UsageError(problem, where=f"example {example.id}")
+
+
+def _check_reference(example: Example) -> None:
+    if isinstance(example, PairExample) and not all(map(math.isfinite, example.reference)):
+        raise UsageError(f"its reference log-probabilities are {example.reference}", where=f"example {example.id}")
 
 
 def optimizer_steps(examples: int, epochs: float, batch: int, seed: int) -> list[list[int]]:
@@ -100,7 +128,7 @@ def micro_batches(lengths: Sequence[int], limit: int) -> list[list[int]]:
     """Cut a batch into forward passes of at most `limit` tokens, padding included (or of one example): the cheapest cut.
 
     Examples are sorted by length and cut where padded tokens plus `OVERHEAD_TOKENS` a pass are least, by dynamic programming.
-    Returns positions in `lengths`, shortest first."""
+    Returns positions in `lengths`, shortest first. A pair's length is what both its texts take."""
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
     best: list[tuple[float, int]] = [(0.0, 0)]
     for end in range(1, len(order) + 1):
@@ -113,6 +141,17 @@ def micro_batches(lengths: Sequence[int], limit: int) -> list[list[int]]:
         cuts.append(order[start:end])
         end = start
     return cuts[::-1]
+
+
+def shares(lengths: Sequence[int], limit: int, processes: int) -> list[list[list[int]]]:
+    """Each process's micro-batches of a batch: the examples are dealt out by length, then each share is cut.
+
+    All processes get the same number of them, since they meet at every one; an empty one stands for a pass that counts for nothing."""
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    parts = [sorted(order[rank::processes]) for rank in range(processes)]
+    cuts = [[[part[i] for i in cut] for cut in micro_batches([lengths[i] for i in part], limit)] for part in parts]
+    most = max(map(len, cuts))
+    return [cut + [[] for _ in range(most - len(cut))] for cut in cuts]
 
 
 def learning_rate_factor(step: int, steps: int, settings: Fit) -> float:

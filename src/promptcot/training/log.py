@@ -4,12 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+METRICS = "metrics.jsonl"
+"""Beside a fitted model: one `StepMetrics` a line, for every optimizer step. No part of the model's fingerprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepMetrics:
+    """One optimizer step: `step` from 1, the loss before it, and its learning rate.
+
+    `loss`: for texts, nats per scored token; for pairs, the mean of w * -log sigmoid(margin). `margin` and `accuracy`, of pairs only: the
+    mean margin, and the share of pairs whose margin is positive. `tokens` were passed over up to here since the fit began, prefixes
+    included; `tokens_per_second` is the mean of the process that took the step."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    tokens: int
+    tokens_per_second: float
+    margin: float | None = None
+    accuracy: float | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One optimizer step is done: `step` of `steps` (from 1), its mean loss in nats per scored token, and tokens per second so far.
+    """One optimizer step is done: `step` of `steps` (from 1), its loss (see `StepMetrics`), and tokens per second so far.
 
-    `tokens` were passed over so far, prefixes included; for so many `gpu_seconds` accelerators have been held, since before loading."""
+    `tokens` were passed over so far by this process, prefixes included; for so many `gpu_seconds` accelerators have been held, since before
+    loading. `margin` and `accuracy` are those of the step, for pairs."""
 
     step: int
     steps: int
@@ -17,6 +38,8 @@ class Progress:
     tokens_per_second: float
     tokens: int
     gpu_seconds: float
+    margin: float | None = None
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +48,11 @@ class FitLog:
 
     `examples` counts those with weight > 0 that were fitted; `dropped` holds the ids of those too long for it.
     `tokens` (scored) and `total_tokens` (prefixes too, padding not) count every pass. `losses`: per optimizer step, before the step,
-    sum w nll / sum w tokens of its batch, in nats per scored token. `seconds` is the wall time of the steps, without loading and
-    saving; `gpu_seconds` is the time with these, times the accelerators held. A closed-form fit has one step and no losses."""
+    sum w nll / sum w tokens of its batch, in nats per scored token; of pairs, the mean of w * -log sigmoid(margin). `margins` and
+    `accuracies`, of pairs only: per step, the mean margin and the share of positive ones. `seconds` is the wall time of the steps, without
+    loading and saving; `gpu_seconds` is the time with these, times the accelerators held. `resumed_tokens` of `total_tokens` were
+    passed over by a process that was killed, up to the checkpoint that this one went on from.
+    A closed-form fit has one step and no losses."""
 
     steps: int
     epochs: float
@@ -36,4 +62,7 @@ class FitLog:
     dropped: tuple[str, ...] = ()
     seconds: float = 0.0
     losses: tuple[float, ...] = ()
+    margins: tuple[float, ...] = ()
+    accuracies: tuple[float, ...] = ()
     gpu_seconds: float = 0.0
+    resumed_tokens: int = 0

@@ -1,4 +1,4 @@
-"""The weighted loss on token ids, without a logit that is not scored.
+"""The nats of texts as token ids, without a logit that is not scored: what every objective is made of.
 
 A micro-batch is padded on the right and needs no attention mask: attention is causal, so no real token sees the padding, and padding is
 never scored (nor recognized by its id, which may be a real token's).
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from promptcot.engines.protocol import FitExample
+from promptcot.engines.protocol import PairExample
+from promptcot.training.batches import Example, texts
 
 ROWS = 32
 """Rows of logits in float32 at a time: 6 MB at a vocabulary of 49,152, which a CPU's cache holds."""
@@ -23,71 +24,83 @@ ROWS = 32
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """The tensors of one forward pass over B texts of at most T tokens with N scored ones.
+    """The tensors of one forward pass over B texts of at most T tokens with N scored ones: those of E examples, in their order.
 
-    `input_ids` int64 [B, T]; `predicts` bool [B, T]: the positions whose next token is scored; `targets` int64 [N] and `weights`
-    float32 [N]: those next tokens and their w_i, row by row."""
+    `input_ids` int64 [B, T]; `predicts` bool [B, T]: the positions whose next token is scored; `targets` int64 [N]: those next tokens, row
+    by row; `lengths`: how many of them each text has. `weights` float32 [E]: w_i; `gaps` float32 [E]: log p(chosen) - log p(rejected) of a
+    pair's reference, 0 for a single text."""
 
     input_ids: Tensor
     predicts: Tensor
     targets: Tensor
     weights: Tensor
+    gaps: Tensor
+    lengths: tuple[int, ...]
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on a device."""
-        return MicroBatch(self.input_ids.to(device), self.predicts.to(device), self.targets.to(device), self.weights.to(device))
+        moved = [tensor.to(device) for tensor in (self.input_ids, self.predicts, self.targets, self.weights, self.gaps)]
+        return MicroBatch(moved[0], moved[1], moved[2], moved[3], moved[4], self.lengths)
 
 
-def collate(examples: Sequence[FitExample]) -> MicroBatch:
-    """Pad texts to one length. Scored are all tokens after the prefix."""
-    width = max(len(example.tokens) for example in examples)
-    input_ids = torch.zeros(len(examples), width, dtype=torch.long)
-    predicts = torch.zeros(len(examples), width, dtype=torch.bool)
-    targets: list[int] = []
-    weights: list[float] = []
-    for row, example in enumerate(examples):
-        scored = [token for segment in example.tokens.segments for token in segment]
-        start, end = len(example.tokens.prefix), len(example.tokens)
-        input_ids[row, :end] = torch.tensor([*example.tokens.prefix, *scored])
-        predicts[row, start - 1 : end - 1] = True
-        targets += scored
-        weights += [example.weight] * len(scored)
-    return MicroBatch(input_ids, predicts, torch.tensor(targets), torch.tensor(weights))
+def collate(examples: Sequence[Example], *, silent: bool = False) -> MicroBatch:
+    """Pad texts to one length. Scored are all tokens after the prefix. `silent`: with weight 0."""
+    rows = [text for example in examples for text in texts(example)]
+    width = max(map(len, rows))
+    input_ids = torch.zeros(len(rows), width, dtype=torch.long)
+    predicts = torch.zeros(len(rows), width, dtype=torch.bool)
+    targets: list[list[int]] = []
+    for row, text in enumerate(rows):
+        targets.append([token for segment in text.segments for token in segment])
+        input_ids[row, : len(text)] = torch.tensor([*text.prefix, *targets[-1]])
+        predicts[row, len(text.prefix) - 1 : len(text) - 1] = True
+    return MicroBatch(
+        input_ids,
+        predicts,
+        torch.tensor([token for scored in targets for token in scored]),
+        weights=torch.tensor([0.0 if silent else example.weight for example in examples]),
+        gaps=torch.tensor(list(map(_gap, examples))),
+        lengths=tuple(map(len, targets)),
+    )
 
 
-def weighted_nll(model: torch.nn.Module, head: torch.nn.Module, batch: MicroBatch) -> Tensor:
-    """sum_i w_i sum_t nll_it of a micro-batch in nats, a float32 scalar; `head` is the output layer inside `model`."""
+def _gap(example: Example) -> float:
+    return example.reference[0] - example.reference[1] if isinstance(example, PairExample) else 0.0
+
+
+def text_nll(model: torch.nn.Module, head: torch.nn.Module, batch: MicroBatch) -> Tensor:
+    """-log p of each text's scored tokens in nats, float32 [B]; `head` is the output layer inside `model`."""
     with only_where(head, batch.predicts):
         logits = model(input_ids=batch.input_ids, use_cache=False).logits
-    total: Tensor = WeightedNll.apply(logits, batch.targets, batch.weights)  # type: ignore[no-untyped-call]
-    return total
+    nll: Tensor = TokenNll.apply(logits, batch.targets)  # type: ignore[no-untyped-call]
+    return torch.stack([text.sum() for text in torch.split(nll, list(batch.lengths))])
 
 
-class WeightedNll(torch.autograd.Function):
-    """sum_n w_n (-log softmax(logits_n)[target_n]), softmax in float32 for `ROWS` rows at a time.
+class TokenNll(torch.autograd.Function):
+    """-log softmax(logits_n)[target_n] for every row n, softmax in float32 for `ROWS` rows at a time.
 
     The gradient is written while a row's softmax is in the cache, in the format of the logits, so a batch never holds a float32 matrix
     of [N, V] (autograd's cross entropy holds three), and the pass costs half the time on a CPU."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """`logits` [N, V], `targets` [N], `weights` [N]; a float32 scalar."""
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        """`logits` [N, V], `targets` [N]; float32 [N]."""
         gradient = torch.empty_like(logits)
-        total = torch.zeros((), device=logits.device)
+        nll = torch.empty(len(logits), device=logits.device)
         for start in range(0, len(logits), ROWS):
             rows = slice(start, start + ROWS)
-            target, weight = targets[rows, None], weights[rows, None]
+            target = targets[rows, None]
             log_p = logits[rows].float().log_softmax(-1)
-            total -= (weight * log_p.gather(1, target)).sum()
-            gradient[rows] = log_p.exp_().scatter_add_(1, target, torch.full_like(weight, -1.0)).mul_(weight)
+            nll[rows] = -log_p.gather(1, target)[:, 0]
+            gradient[rows] = log_p.exp_().scatter_add_(1, target, torch.full_like(target, -1.0, dtype=log_p.dtype))
         ctx.save_for_backward(gradient)
-        return total
+        return nll
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
-        """weight_n (softmax - one-hot) times the gradient of the sum."""
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
+        """softmax - one-hot, each row times the gradient of its nll."""
         (gradient,) = ctx.saved_tensors
-        return gradient.mul_(upstream[0]), None, None
+        return gradient.mul_(upstream[0][:, None]), None
 
 
 @contextmanager

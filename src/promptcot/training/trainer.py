@@ -6,117 +6,185 @@ however it is cut.
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import Module
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Subset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from promptcot.engines.protocol import FitExample
 from promptcot.engines.transformers import accelerators
 from promptcot.errors import Stopped
-from promptcot.recipe import Fit
 from promptcot.training import batches
-from promptcot.training.log import Progress
-from promptcot.training.loss import MicroBatch, collate, weighted_nll
+from promptcot.training.checkpoints import Checkpoints
+from promptcot.training.log import Progress, StepMetrics
+from promptcot.training.loss import MicroBatch, text_nll
+from promptcot.training.plan import Plan, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One optimizer step. `divisor` turns its summed weighted nll into the loss, `weight` (w over scored tokens) into nats per token."""
+class PlannedTrainer(Trainer):
+    """Trainer over a `Plan`: own loss, own schedule, nothing logged or saved but by `Reporter`."""
 
-    micro: tuple[MicroBatch, ...]
-    divisor: float
-    weight: float
-    tokens: int
-
-
-class Plan(Dataset[dict[str, Step]]):
-    """The data of a fit: element s is optimizer step s as `{"step": Step}` (the Trainer wants a dict), built when it is asked for."""
-
-    def __init__(self, data: batches.Usable, settings: Fit, batch_tokens: int, seed: int) -> None:
-        self.data, self.batch_tokens = data, batch_tokens
-        self.steps = batches.optimizer_steps(len(data.examples), settings.epochs, settings.batch, seed)
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __getitem__(self, step: int) -> dict[str, Step]:
-        batch = [self.data.examples[i] for i in self.steps[step]]
-        lengths = [len(example.tokens) for example in batch]
-        scored = [batches.scored_tokens(example) for example in batch]
-        planned = Step(
-            tuple(collate([batch[i] for i in cut]) for cut in batches.micro_batches(lengths, self.batch_tokens)),
-            divisor=self.data.mean_weight * sum(scored),
-            weight=sum(example.weight * n for example, n in zip(batch, scored, strict=True)),
-            tokens=sum(lengths),
-        )
-        return {"step": planned}
-
-    def count(self, tokens: Callable[[FitExample], int]) -> int:
-        """Sum over every example of every step."""
-        return sum(tokens(self.data.examples[i]) for step in self.steps for i in step)
-
-
-class WeightedTrainer(Trainer):
-    """Trainer over a `Plan`: own loss, own schedule, nothing logged or saved."""
-
-    def __init__(self, model: Module, head: Module, plan: Plan, settings: Fit, arguments: TrainingArguments, *, autocast: bool) -> None:
+    def __init__(
+        self,
+        model: Module,
+        head: Module,
+        plan: Plan,
+        arguments: TrainingArguments,
+        *,
+        autocast: bool,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`state` is what `snapshot` of a killed fit gave: this one goes on from there."""
+        if state:
+            _load_trainable(model, state["weights"])
         super().__init__(model=model, args=arguments, train_dataset=plan)
         self.remove_callback(PrinterCallback)
-        self.head, self.plan, self.settings, self.autocast = head, plan, settings, autocast
-        self.losses: list[float] = []
-        self.tokens = 0
+        self.head, self.plan, self.autocast, self._resume = head, plan, autocast, state
+        self.history = [StepMetrics(**step) for step in state["history"]] if state else []
+        self.resumed = len(self.history)
+        self.tokens, self.began = 0, time.perf_counter()
 
     def get_train_dataloader(self) -> DataLoader[dict[str, Step]]:
-        """The plan in its order; its elements are batches already."""
-        return DataLoader(self.plan, batch_size=None, shuffle=False)
+        """What is left of the plan in its order; its elements are batches already."""
+        return DataLoader(Subset(self.plan, range(self.resumed, len(self.plan))), batch_size=None, shuffle=False)
+
+    def create_optimizer(self, model: Module | None = None) -> torch.optim.Optimizer:
+        """The Trainer's, with the moments of the fit that goes on."""
+        made = self.optimizer is not None
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        if self._resume and not made:
+            optimizer.load_state_dict(self._resume["optimizer"])
+            for group in optimizer.param_groups:  # a schedule reads its peak here
+                group["lr"] = group["initial_lr"] = self.plan.settings.lr
+        return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LRScheduler:
-        """The recipe's schedule."""
-        factor = partial(batches.learning_rate_factor, steps=num_training_steps, settings=self.settings)
-        self.lr_scheduler = LambdaLR(optimizer or self.create_optimizer(), factor)
+        """The recipe's schedule, from the step where the fit goes on."""
+        steps, settings, resumed = len(self.plan), self.plan.settings, self.resumed
+        self.lr_scheduler = LambdaLR(
+            optimizer or self.create_optimizer(), lambda step: batches.learning_rate_factor(resumed + step, steps, settings)
+        )
         self._created_lr_scheduler = True
         return self.lr_scheduler
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that the next step depends on, and the metrics so far."""
+        assert self.model is not None
+        assert self.optimizer is not None
+        return {
+            "weights": {name: weight.detach() for name, weight in _trainable(self.model)},
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state() if self.args.device.type == "cuda" else None,
+            "history": [asdict(step) for step in self.history],
+        }
+
+    def _begin(self, model: Module) -> None:
+        """In the first step: see who shares it, and go on with a killed fit's random numbers, since what came before draws too."""
+        if not self.tokens:
+            require_wrapper(model, self.plan.share[1])
+        if self._resume:
+            torch.set_rng_state(self._resume["random"])
+            if self._resume["random_cuda"] is not None and self.args.device.type == "cuda":
+                torch.cuda.set_rng_state(self._resume["random_cuda"])
+        self._resume = None
 
     def training_step(self, model: Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Accumulate the gradient of one optimizer step over its micro-batches; returns the loss."""
         model.train()
+        self._begin(model)
         step: Step = inputs["step"]
-        self.tokens += step.tokens
         device = self.args.device
         total = torch.zeros((), device=device)
-        for micro in step.micro:
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.autocast):
-                nll = weighted_nll(model, self.head, micro.to(device))
-            self.accelerator.backward(nll / step.divisor)
-            total += nll.detach()
-        self.losses.append(self._finite(total.item() / step.weight))
+        margins: list[torch.Tensor] = []
+        for number, micro in enumerate(step.micro):
+            last = number + 1 == len(step.micro)
+            with nullcontext() if last else self.accelerator.no_sync(model):  # processes add up their gradients once a step
+                part, of_pairs = self._part(model, micro.to(device))
+                self.accelerator.backward(part / (step.divisor / self.plan.share[1]))  # what they make of them is the mean
+            total += part.detach()
+            margins += [] if of_pairs is None else [of_pairs]
+        self._remember(step, self._summed(total, margins))
         return total / step.divisor
 
-    def _finite(self, loss: float) -> float:
+    def _part(self, model: Module, micro: MicroBatch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.autocast):
+            nll = text_nll(model, self.head, micro)
+        total, margins = self.plan.objective.total(nll, micro)
+        return total, None if margins is None else margins[micro.weights > 0]
+
+    def _summed(self, total: torch.Tensor, margins: Sequence[torch.Tensor]) -> tuple[float, float, int, int]:
+        """Over all processes: the loss, the margins, how many of these are positive, and how many there are."""
+        own = torch.cat([*margins, total.new_zeros(0)])
+        figures = torch.stack([total, own.sum(), (own > 0).sum().to(total), torch.tensor(float(len(own)), device=total.device)])
+        loss, margin, positive, pairs = self.accelerator.reduce(figures, "sum").tolist()
+        return loss, margin, round(positive), round(pairs)
+
+    def _remember(self, step: Step, summed: tuple[float, float, int, int]) -> None:
+        number, (total, margin, positive, pairs) = len(self.history), summed
+        loss = total / step.unit
         if not math.isfinite(loss):
             raise Stopped(
-                f"the loss is {loss} at step {len(self.losses) + 1} of {len(self.plan)}",
+                f"the loss is {loss} at step {number + 1} of {len(self.plan)}",
                 where="training",
                 remedy="lower the learning rate, or set training.dtype: fp32",
             )
-        return loss
+        self.tokens += step.tokens
+        self.history.append(
+            StepMetrics(
+                step=number + 1,
+                loss=loss,
+                learning_rate=self.plan.learning_rate(number),
+                tokens=step.tokens + (self.history[-1].tokens if self.history else 0),
+                tokens_per_second=self.tokens / (time.perf_counter() - self.began),
+                margin=margin / pairs if pairs else None,
+                accuracy=positive / pairs if pairs else None,
+            )
+        )
+
+
+def require_wrapper(model: Module, processes: int) -> None:
+    """Raise `Stopped` unless a model that several processes train, and only such a one, is in torch's wrapper that adds up gradients."""
+    if isinstance(model, DistributedDataParallel) != (processes > 1):
+        raise Stopped(f"{processes} process(es) share the fit, but its model is in a {type(model).__name__}", where="training.launch")
+
+
+def _trainable(model: Module) -> list[tuple[str, torch.nn.Parameter]]:
+    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+
+
+def _load_trainable(model: Module, weights: Mapping[str, torch.Tensor]) -> None:
+    with torch.no_grad():
+        for name, weight in _trainable(model):
+            weight.copy_(weights[name])
 
 
 class Reporter(TrainerCallback):
-    """Tells `on_step` of each optimizer step and keeps the time: `seconds` of the steps, `gpu_seconds` since `began` (monotonic)."""
+    """Tells of each optimizer step: `on_step`, the file `metrics`, and whoever `training.report_to` names; and keeps `checkpoints`.
 
-    def __init__(self, trainer: WeightedTrainer, on_step: Callable[[Progress], None] | None, began: float) -> None:
-        self.trainer, self.on_step, self._began = trainer, on_step, began
-        self.losses, self._accelerators = trainer.losses, accelerators(trainer.args.device)
+    It keeps the time: `seconds` of the steps, `gpu_seconds` since `began` (monotonic)."""
+
+    def __init__(
+        self,
+        trainer: PlannedTrainer,
+        on_step: Callable[[Progress], None] | None,
+        metrics: Path,
+        checkpoints: Checkpoints | None,
+        began: float,
+    ) -> None:
+        self.trainer, self.on_step, self.metrics, self.checkpoints, self._began = trainer, on_step, metrics, checkpoints, began
+        metrics.write_text("".join(map(_line, trainer.history)), encoding="utf-8")
+        self._accelerators = accelerators(trainer.args.device) * trainer.plan.share[1]
         self.seconds = 0.0
 
     @property
@@ -126,11 +194,34 @@ class Reporter(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Start the clock."""
-        self.start = time.perf_counter()
+        self.trainer.began = time.perf_counter()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Report."""
-        self.seconds = time.perf_counter() - self.start
+        self.seconds = time.perf_counter() - self.trainer.began
+        done = self.trainer.history[-1]
+        if not state.is_world_process_zero:
+            return
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(_line(done))
+        if self.checkpoints and self.checkpoints.due(done.step, len(self.trainer.plan)):
+            self.checkpoints.save(done.step, self.trainer.snapshot())
+        if args.report_to:
+            self.trainer.log({name: value for name, value in asdict(done).items() if value is not None})
         if self.on_step:
-            speed = self.trainer.tokens / self.seconds
-            self.on_step(Progress(state.global_step, state.max_steps, self.losses[-1], speed, self.trainer.tokens, self.gpu_seconds))
+            self.on_step(
+                Progress(
+                    done.step,
+                    len(self.trainer.plan),
+                    done.loss,
+                    self.trainer.tokens / self.seconds,
+                    self.trainer.tokens,
+                    self.gpu_seconds,
+                    done.margin,
+                    done.accuracy,
+                )
+            )
+
+
+def _line(step: StepMetrics) -> str:
+    return json.dumps(asdict(step)) + "\n"

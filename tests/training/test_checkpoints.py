@@ -1,0 +1,88 @@
+"""A killed fit goes on from its last whole checkpoint, to the losses and the very weights of one that was not killed."""
+
+import dataclasses
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from promptcot.recipe import Fit, Training
+from promptcot.training import METRICS, Progress, fit
+from promptcot.training.checkpoints import MARKER, STATE, Checkpoints
+from tests.training.test_worker import EXAMPLES, assert_same_weights
+from tests.training.tiny import save_llama
+
+SETTINGS = Fit(epochs=2.5, lr=1e-3, batch=2, warmup=0.3)
+TRAINING = Training(dtype="fp32", checkpoint_steps=2)
+
+
+@pytest.fixture
+def llama(tmp_path: Path) -> Path:
+    save_llama(tmp_path / "llama")
+    return tmp_path / "llama"
+
+
+def metrics(folder: Path) -> list[dict[str, float]]:
+    """Its lines, but for the speed."""
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "tokens_per_second"} for line in lines]
+
+
+def test_a_killed_fit_goes_on_with_the_same_losses_to_the_same_weights(llama: Path, tmp_path: Path) -> None:
+    """Seven steps, states kept after 2, 4, 6; killed in step 5, so the state after 4 is there."""
+    whole = fit(llama, EXAMPLES, SETTINGS, TRAINING, tmp_path / "whole", seed=5, checkpoints=tmp_path / "unused")
+    kept = tmp_path / "kept"
+    command = [sys.executable, "-m", "tests.training.killed", str(llama), str(tmp_path / "out"), str(kept), "5", "2.5", "1"]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert [path.name for path in kept.iterdir()] == ["step-00000004"]
+    assert not (tmp_path / "out").exists()
+
+    heard: list[Progress] = []
+    resumed = fit(llama, EXAMPLES, SETTINGS, TRAINING, tmp_path / "out", seed=5, checkpoints=kept, on_step=heard.append)
+
+    assert [(done.step, done.steps) for done in heard] == [(step, 7) for step in (5, 6, 7)]
+    assert resumed.losses == whole.losses
+    assert_same_weights(tmp_path / "out", tmp_path / "whole")
+    assert resumed.total_tokens == whole.total_tokens == resumed.resumed_tokens + heard[-1].tokens
+    assert metrics(tmp_path / "out") == metrics(tmp_path / "whole")
+
+
+def test_a_state_of_another_fit_is_not_gone_on_from(llama: Path, tmp_path: Path) -> None:
+    fit(llama, EXAMPLES, SETTINGS, TRAINING, tmp_path / "first", seed=5, checkpoints=tmp_path / "kept")
+    assert list((tmp_path / "kept").iterdir())
+    log = fit(llama, EXAMPLES, SETTINGS, TRAINING, tmp_path / "other", seed=6, checkpoints=tmp_path / "kept")
+    assert log.resumed_tokens == 0
+
+
+def test_only_a_whole_and_marked_state_counts_and_the_one_before_it_stands_in(tmp_path: Path) -> None:
+    states = Checkpoints(tmp_path / "kept", 1, "this fit")
+    assert states.latest() is None
+    states.save(1, {"at": torch.tensor(1)})
+    shutil.copytree(tmp_path / "kept" / "step-00000001", tmp_path / "first")
+    states.save(2, {"at": torch.tensor(2)})
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["step-00000002"]
+    shutil.copytree(tmp_path / "first", tmp_path / "kept" / "step-00000001")
+
+    def found() -> int:
+        state = states.latest()
+        return int(state["at"]) if state else 0
+
+    newest = tmp_path / "kept" / "step-00000002"
+    assert found() == 2
+    assert dataclasses.replace(states, identity="another").latest() is None
+    marker = (newest / MARKER).read_text()
+    (newest / MARKER).unlink()
+    assert found() == 1
+    (newest / MARKER).write_text(marker.replace("this fit", "that fit"))
+    assert found() == 1, "a marker that does not match its own checksum"
+    (newest / MARKER).write_text(marker)
+    assert found() == 2
+    raw = bytearray((newest / STATE).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (newest / STATE).write_bytes(raw)
+    assert found() == 1, "a state that is not the one that the marker names"
