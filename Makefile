@@ -74,7 +74,7 @@ bench: install-dev
 test-consumers: .consumers/installed trl
 	.consumers/bin/python -m pytest -m consumers tests/consumers/test_inspect_ai.py tests/consumers/test_verifiers.py \
 		tests/consumers/test_inspect_tasks.py tests/consumers/test_lm_eval.py
-	PYTHONPATH=.trl $(BIN)/python -m pytest -m consumers tests/consumers/test_trl.py
+	PYTHONPATH=.trl $(BIN)/python -m pytest -m consumers tests/consumers/test_trl.py tests/consumers/test_exports.py
 
 trl: install-dev
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --upgrade --target .trl trl==1.16.0
