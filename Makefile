@@ -4,6 +4,7 @@
 # make vllm     set up .vllm, the environment that serves models with vLLM (3.5 GB); VLLM=vllm==<VERSION> takes a build for GPUs
 # make test-vllm  the tests that serve the embedded model with it: minutes
 # make test-consumers  the verifier and exported benchmarks inside inspect_ai, lm-evaluation-harness, verifiers and TRL, with their own packages
+# make test-verl  the verifier inside verl, with its own package and Ray: 2 GB
 # make bench    benchmarks, as ratios side by side
 # make trl      TRL into .trl, so that `make bench` trains with it too
 # TORCH_INDEX=<URL>  take torch from that index (for instance CPU builds, where the default one offers CUDA only)
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: install install-dev models demo test check vllm test-vllm test-consumers bench trl clean
+.PHONY: install install-dev models demo test check vllm test-vllm test-consumers test-verl bench trl clean
 
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
@@ -76,8 +77,18 @@ test-consumers: .consumers/installed trl
 		tests/consumers/test_inspect_tasks.py tests/consumers/test_lm_eval.py
 	PYTHONPATH=.trl $(BIN)/python -m pytest -m consumers tests/consumers/test_trl.py tests/consumers/test_exports.py
 
+.verl/installed: constraints-verl.txt pyproject.toml tools/install_torch.py
+	$(PYTHON) -m venv .verl
+	.verl/bin/python tools/install_torch.py constraints-verl.txt
+	.verl/bin/python -m pip --disable-pip-version-check install --quiet -c constraints-verl.txt -e . \
+		verl hypothesis pytest pytest-timeout
+	touch $@
+
+test-verl: .verl/installed
+	.verl/bin/python -m pytest -m consumers tests/consumers/test_verl.py
+
 trl: install-dev
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --upgrade --target .trl trl==1.16.0
 
 clean:
-	rm -rf $(VENV) .vllm .trl .consumers runs
+	rm -rf $(VENV) .vllm .trl .consumers .verl runs

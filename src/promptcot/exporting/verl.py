@@ -1,8 +1,8 @@
 """Rows for verl, as a parquet file with the columns that its `RLHFDataset` and reward managers read.
 
 `data_source` is `promptcot/math` or `promptcot/code`, which no reward of verl's own is registered for: use
-`custom_reward_function.path=.../promptcot/rewards/verl.py`. `ground_truth` is an answer, or JSON `{"inputs", "outputs"}` as `prime_code`
-takes it.
+`reward.custom_reward_function.path=pkg://promptcot.rewards.verl`. `ground_truth` is an answer, or JSON `{"inputs", "outputs"}` as
+`prime_code` takes it.
 """
 
 from __future__ import annotations
