@@ -30,11 +30,21 @@ MARK = f"promptcot-test-mark-{os.getpid()}".encode()
 """In the command line of what the tests of this process start: others may run sandboxes beside it."""
 
 
+OTHERS: set[str] = set()
+"""Keepers that tests elsewhere keep at work, such as a shared scorer's: by process id."""
+
+
+def note_others() -> None:
+    """Remember the keepers that are here before a module's tests."""
+    OTHERS.clear()
+    OTHERS.update(line.split()[0] for line in sandboxed())
+
+
 def sandboxed() -> list[str]:
-    """Processes with the mark, and keepers that are children of this process."""
+    """Processes with the mark, and keepers that are children of this process; those of others left out."""
     found = []
     for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
+        if name.isdigit() and int(name) != os.getpid() and name not in OTHERS:
             try:
                 line = Path(f"/proc/{name}/cmdline").read_bytes()
                 parent = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1]
