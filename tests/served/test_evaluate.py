@@ -41,6 +41,7 @@ def test_one_of_several_served_models_can_be_named(shell, serve, asked, tmp_path
     assert scores(shell("evaluate", *asked, "--model", address).out)["avg@2"] == 0
 
 
+@pytest.mark.slow
 def test_attempts_that_never_come_are_counted_and_in_no_score(shell, serve, asked, tmp_path):
     solver = script(tmp_path / "solver", *REPLIES)
 
@@ -53,5 +54,6 @@ def test_attempts_that_never_come_are_counted_and_in_no_score(shell, serve, aske
     assert next(s for s in found["scores"] if s["metric"] == "avg")["n"] == 5
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_named(shell, asked):
     assert "127.0.0.1:9" in shell("evaluate", *asked, "--model", "http://127.0.0.1:9/v1", "--set", "engines.default.retries=0", code=3).err

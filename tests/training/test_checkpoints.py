@@ -33,6 +33,7 @@ def metrics(folder: Path) -> list[dict[str, float]]:
     return [{name: value for name, value in line.items() if name != "tokens_per_second"} for line in lines]
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_with_the_same_losses_to_the_same_weights(llama: Path, tmp_path: Path) -> None:
     """Seven steps, states kept after 2, 4, 6; killed in step 5, so the state after 4 is there."""
     whole = fit(llama, EXAMPLES, SETTINGS, TRAINING, tmp_path / "whole", seed=5, checkpoints=tmp_path / "unused")

@@ -34,6 +34,7 @@ def llama(tmp_path: Path) -> Path:
     return tmp_path / "llama"
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_losses_and_weights_of_one(llama: Path, tmp_path: Path) -> None:
     """Of five examples in batches of four, the second batch has one: a process without any takes part all the same."""
     heard: list[Progress] = []
@@ -46,6 +47,7 @@ def test_two_processes_give_the_losses_and_weights_of_one(llama: Path, tmp_path:
     assert {path.name for path in tmp_path.iterdir()} == {"llama", "one", "two"}
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_margins_of_one(llama: Path, tmp_path: Path) -> None:
     one = fit_pairs(llama, PAIRS, Fit(epochs=1, lr=1e-3, batch=3), 0.3, FP32, tmp_path / "one", seed=0)
     two = fit_pairs(llama, PAIRS, Fit(epochs=1, lr=1e-3, batch=3), 0.3, TWO, tmp_path / "two", seed=0)
@@ -55,6 +57,7 @@ def test_two_processes_give_the_margins_of_one(llama: Path, tmp_path: Path) -> N
     assert_same_weights(tmp_path / "two", tmp_path / "one", atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_the_processes_raise_is_raised_here(llama: Path, tmp_path: Path) -> None:
     with pytest.raises(Stopped, match="the loss is"):
         fit(llama, EXAMPLES, Fit(epochs=3, lr=1e38, batch=8, warmup=0), TWO, tmp_path / "out", seed=0)
