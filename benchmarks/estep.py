@@ -184,7 +184,7 @@ def served(given: argparse.Namespace) -> EngineSpec | None:
     """The engine of a served model, if one was named."""
     if given.served_url:
         return EngineSpec(kind="openai", urls=[given.served_url], model=given.served_model)
-    return EngineSpec(kind="vllm", python=given.vllm_python, dtype=given.dtype, max_len=1024) if given.vllm_python else None
+    return EngineSpec(kind="vllm", python=str(given.vllm_python), dtype=given.dtype, max_len=1024) if given.vllm_python else None
 
 
 def options() -> argparse.Namespace:
