@@ -19,9 +19,9 @@ from promptcot.recipe import Sample
 from promptcot.records import Attempt, Dropped, Problem, Question, inherited, record_id
 from promptcot.roles import Role
 from promptcot.store import StepSpec
-from promptcot.templates_solving import completion_prompt, solving_prompt, starter_prompt
+from promptcot.templates_solving import completion_prompt, function_prompt, solving_prompt, starter_prompt
 
-SCHEMA = 4
+SCHEMA = 5
 
 T = TypeVar("T", Problem, Question)
 
@@ -46,6 +46,8 @@ def of_question(question: Question) -> str:
         return completion_prompt(question.starter)
     if question.starter.strip():
         return starter_prompt(question.problem, question.starter)
+    if question.function:
+        return function_prompt(question.problem, question.function)
     return solving_prompt(question.domain, question.problem)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -171,7 +172,7 @@ def cut(attempt: Attempt) -> bool:
 
 def whole(source: str, question: Question) -> str:
     """A function with what its starter defines before it; an answer that only goes on where the starter ends is put there."""
-    if f"def {question.function}" in source:
+    if re.search(rf"\bdef {re.escape(question.function)}\b", source):
         return f"{question.starter}\n    pass\n\n{source}"
     return question.starter + source
 

@@ -432,9 +432,7 @@ class Session:
         if r.evaluate is None:
             raise UsageError("the recipe has no `evaluate`", where="evaluate")
         stages = active(r)
-        own: list[Table[Any]] = (
-            [self.screened if r.screen is not None else self.problems] if {"synthesize", "problems"} & set(stages) else []
-        )
+        own: list[Table[Any]] = [self.kept] if {"synthesize", "problems"} & set(stages) else []
         own += [self.triples] if "annotate" in stages else []
         own_models = made_here(r)
         roles = [self._made(name) if name in own_models else resolve(r, name) for name in r.evaluate.models]

@@ -250,3 +250,13 @@ def test_a_place_in_a_contest_becomes_a_rating(shell, asked, tmp_path):
     shell("contest-rating", tmp_path / "run", "--benchmark", "contest", "--standings", tmp_path / "none.jsonl", code=2)
     other = jsonl(tmp_path / "other.jsonl", [{"contest": "8", "problems": {"A": 1}, "people": people}])
     assert "contest" in shell("contest-rating", tmp_path / "run", "--benchmark", "contest", "--standings", other, code=2).err
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_function_is_asked_for_where_tests_call_one(shell, tmp_path):
+    """The scripted solver answers only a prompt that names the function."""
+    right = "```python\ndef double(n):\n    return 2 * n\n```"
+    model = script(tmp_path / "model", ("function `double`", right), default="```python\nprint(input())\n```")
+    row = {"id": "double", "problem": "Give twice n.", "function": "double", "tests": [{"input": [4], "output": 8}]}
+    source = jsonl(tmp_path / "functions.jsonl", [row])
+    assert scores(shell("evaluate", "--benchmark", source, "--model", model, "--set", "domain=code", "--json").out)["avg@1"] == 1

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+import promptcot.exporting.licenses as licenses
+import promptcot.exporting.verl as verl
 from promptcot.durable import aside, disk_errors, make_folder, publish
 from promptcot.errors import UsageError
-from promptcot.exporting import licenses, verl
 from promptcot.exporting.cards import data_card
 from promptcot.exporting.facts import Facts
 from promptcot.exporting.material import Material

@@ -9,9 +9,15 @@ from typing import Any
 
 import pyarrow as pa
 
+import promptcot.exporting.dataset as dataset
+import promptcot.exporting.facts as run_facts
+import promptcot.exporting.licenses as licenses
+import promptcot.exporting.released as released
+import promptcot.exporting.requests as requests
+import promptcot.exporting.trl as trl
+import promptcot.exporting.verl as verl
+import promptcot.exporting.weights as weights
 from promptcot.errors import UsageError
-from promptcot.exporting import dataset, licenses, released, requests, trl, verl, weights
-from promptcot.exporting import facts as run_facts
 from promptcot.exporting.facts import Facts
 from promptcot.exporting.material import Material, of_file, of_run
 from promptcot.lines import write_lines

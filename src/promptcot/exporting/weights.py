@@ -7,10 +7,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import promptcot.exporting.facts as run_facts
 from promptcot import inspection
 from promptcot.durable import aside, disk_errors, make_folder, publish, sync_tree
 from promptcot.errors import UsageError
-from promptcot.exporting import facts as run_facts
 from promptcot.exporting.cards import model_card
 from promptcot.exporting.dataset import require_empty, write_text
 from promptcot.exporting.material import in_order

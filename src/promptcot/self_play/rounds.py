@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
+import promptcot.self_play.choosing as choosing
 from promptcot.errors import Stopped
 from promptcot.executors import Table, Workplace, each
 from promptcot.grading import Grader
 from promptcot.recipe import SelfPlay, Training
 from promptcot.records import Attempt, Pair, PassRate, Question, inherited, record_id
 from promptcot.roles import Role
-from promptcot.self_play import choosing
 from promptcot.self_play.choosing import Tried
 from promptcot.self_play.fits import fitted, opens_thought
 from promptcot.self_play.questions import is_human

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import promptcot.evaluation.benchmarks.human_eval as human_eval
+import promptcot.evaluation.benchmarks.livecodebench as livecodebench
+import promptcot.evaluation.benchmarks.mapping as mapping
+import promptcot.evaluation.benchmarks.procedural as procedural
 from promptcot.errors import UsageError
-from promptcot.evaluation.benchmarks import human_eval, livecodebench, mapping, procedural
 from promptcot.evaluation.benchmarks.benchmark import Benchmark, Gathered, gather
 from promptcot.evaluation.benchmarks.catalog import CATALOG, MATH, PROGRAMS, Entry
 from promptcot.evaluation.benchmarks.finding import SUFFIXES, Found, find
