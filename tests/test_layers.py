@@ -16,7 +16,7 @@ ROOT = Path(promptcot.__file__).parent
 FLOORS: tuple[str, ...] = (
     "errors outcomes records usage durable words intervals outside lines",
     "templates templates_annotation templates_solving templates_tests recipe recipes tables",
-    "store models starter engines sandbox",
+    "store models starter engines sandbox stages",
     "verify executors metering budgets changes segments training duplicates contamination concepts concept_use leak wellposed triples",
     "roles seeds progress rewards",
     "fitting attempts grading traces labeling code_suites procedural",

@@ -11,9 +11,10 @@ from promptcot import api
 from promptcot.engines.tabular import TabularModel
 from promptcot.errors import Stopped, UsageError
 from promptcot.executors import LocalWorkplace
-from promptcot.pipeline import STAGES, Session, active
+from promptcot.pipeline import Session
 from promptcot.recipes import load
 from promptcot.running import open_recipe
+from promptcot.stages import STAGES, active
 from promptcot.templates import TAGGED
 from tests import toy
 from tests.runs import REPLY, concept_sets, jsonl, recipe, script

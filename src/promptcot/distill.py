@@ -20,12 +20,12 @@ import numpy as np
 from promptcot import grading, intervals
 from promptcot.attempts import Asking, draws, of_problem
 from promptcot.engines.tokenizing import open_tokenizer
-from promptcot.errors import Stopped, UsageError
+from promptcot.errors import Stopped
 from promptcot.executors import Rows, Table, Task, Workplace, each, side_by_side
 from promptcot.fitting import fit_role
 from promptcot.grading import Grader
 from promptcot.outcomes import Drop, Verdict
-from promptcot.recipe import Distill, Recipe, Training
+from promptcot.recipe import Distill, Training
 from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures, inherited, record_id
 from promptcot.roles import Role
 from promptcot.store import StepSpec
@@ -34,12 +34,6 @@ from promptcot.traces import chat_tokenizer, learned, parted, question_of, verif
 
 SCHEMA = 1
 SHARD_ROWS = 256
-
-
-def require(recipe: Recipe) -> None:
-    """Raise `UsageError` where solutions are to be verified, and nothing gives problems their labels."""
-    if recipe.distill is not None and recipe.distill.verify and recipe.label is None and not recipe.inputs.labels:
-        raise UsageError("solutions are to be verified, but no problem has a label", where="distill.verify", remedy="add `label:`")
 
 
 def chosen(problems: Sequence[Problem], labels: Sequence[Label] | None, settings: Distill) -> list[Problem]:

@@ -16,11 +16,11 @@ from promptcot.budgets import readings
 from promptcot.durable import read_json
 from promptcot.errors import UsageError
 from promptcot.metering import by_stage, spent
-from promptcot.pipeline import STAGES, active
 from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import validate
 from promptcot.records import ConceptSet, Dropped, Problem, Record, Seed, Triple
+from promptcot.stages import STAGES, active
 from promptcot.store import Run, entries_in
 from promptcot.tables import from_table, schema_of
 from promptcot.usage import Usage, total

@@ -39,64 +39,16 @@ from promptcot.roles import Role, resolve
 from promptcot.sandbox.runners import chosen
 from promptcot.seeds import Reading
 from promptcot.self_play import Played
+from promptcot.stages import DISTILLED, active, made_here
 from promptcot.store import StepSpec
 from promptcot.tables import to_json
 from promptcot.triples import Pool, held_out, of_split
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Verifier
 
-STAGES = (
-    *("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label"),
-    *("self_play", "distill", "evaluate", "report"),
-)
-"""Every stage, in the order of the data."""
-DISTILLED = "distilled"
-"""What `evaluate.models` calls the student of the run."""
 SCHEMA = {"seeds": 1, "annotate": 1, "screen": 1}
 SHARD_ROWS = 2_000
 ANNOTATE_SHARD = 16
-
-
-def active(recipe: Recipe) -> list[str]:
-    """The stages of a recipe, in the order of the data."""
-    given = recipe.inputs
-    has = {
-        "seeds": bool(given.seeds),
-        "annotate": bool(given.seeds or given.triples),
-        "cold_start": recipe.cold_start is not None,
-        "em": recipe.em is not None,
-        "synthesize": recipe.synthesize is not None and not given.problems,
-        "problems": bool(given.problems),
-        "labels": bool(given.labels),
-        "attempts": bool(given.attempts),
-        "screen": recipe.screen is not None,
-        "label": recipe.label is not None and not given.labels,
-        "self_play": recipe.self_play is not None,
-        "distill": recipe.distill is not None,
-        "evaluate": recipe.evaluate is not None,
-        "report": True,
-    }
-    return [stage for stage in STAGES if has[stage]]
-
-
-def require_roles(recipe: Recipe) -> None:
-    """Raise `UsageError` for a role that a stage will ask and no model has: at the start, not hours later."""
-    asked = [a.model for a in recipe.annotate.annotators] if recipe.annotate is not None else []
-    if "label" in active(recipe) and recipe.label is not None:
-        asked += [recipe.label.voter, recipe.label.code.writer or recipe.label.voter]
-    asked += [recipe.self_play.solver] if recipe.self_play is not None else []
-    if recipe.distill is not None:
-        distill.require(recipe)
-        asked += [role for role in (recipe.distill.teacher, recipe.distill.student) if role is not None]
-    asked += [role for role in recipe.evaluate.models if role not in made_here(recipe)] if recipe.evaluate is not None else []
-    for role in asked:
-        recipe.model(role)
-
-
-def made_here(recipe: Recipe) -> set[str]:
-    """The models that `evaluate.models` may name though `models` does not have them: the run makes them."""
-    made = {SELF_PLAYED} if recipe.self_play is not None else set[str]()
-    return made | ({DISTILLED} if recipe.distill is not None and recipe.distill.student is not None else set())
 
 
 class Session:

@@ -22,12 +22,13 @@ from promptcot.engines.vllm.fleet import FLEET
 from promptcot.errors import Incomplete, UsageError
 from promptcot.executors import Draining, LocalWorkplace, Watch
 from promptcot.models import fingerprint
-from promptcot.pipeline import Session, active, require_roles
+from promptcot.pipeline import Session
 from promptcot.planning.beside import Estimates
 from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import load, overridden, validate
 from promptcot.report.data import ModelRow, Origin
+from promptcot.stages import active, require_roles
 from promptcot.store import Run, StepSpec
 from promptcot.summary import Parts, report_data
 from promptcot.usage import total

@@ -15,13 +15,13 @@ from promptcot import models
 from promptcot.engines.tokenizing import open_tokenizer
 from promptcot.errors import MissingHere
 from promptcot.labeling import chosen
-from promptcot.pipeline import active
 from promptcot.planning.corpus import Corpus, Rows, all_here, has_tokenizer, rows_in
 from promptcot.planning.figures import ZERO, Figures, Range
 from promptcot.planning.work import Kind, Step, Tokens, sent
 from promptcot.recipe import Label, Recipe
 from promptcot.records import Problem
 from promptcot.seeds import read_problems
+from promptcot.stages import active
 from promptcot.templates_tests import ROUNDS
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from promptcot import models
 from promptcot.errors import MissingHere
-from promptcot.pipeline import active
 from promptcot.planning.corpus import NO_ROWS, Corpus, Rows, corpus_of
 from promptcot.planning.evaluations import evaluate_steps
 from promptcot.planning.figures import ZERO, Figure, Figures, Range
@@ -18,6 +17,7 @@ from promptcot.planning.shapes import ModelShape, shape_of
 from promptcot.planning.speeds import HOUR, Measured, Speeds, Worker
 from promptcot.planning.work import Kind, Step, Tokens, steps
 from promptcot.recipe import Limits, Recipe
+from promptcot.stages import active
 
 
 @dataclass(frozen=True, slots=True)
