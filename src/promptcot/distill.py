@@ -23,14 +23,14 @@ from promptcot.engines.tokenizing import open_tokenizer
 from promptcot.errors import Stopped
 from promptcot.executors import Rows, Table, Task, Workplace, each, side_by_side
 from promptcot.fitting import fit_role
-from promptcot.grading import Grader
+from promptcot.grading import Grader, question_of
 from promptcot.outcomes import Drop, Verdict
 from promptcot.recipe import Distill, Training
 from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures, inherited, record_id
 from promptcot.roles import Role
 from promptcot.store import StepSpec
 from promptcot.tables import to_json
-from promptcot.traces import chat_tokenizer, learned, parted, question_of, verified, well_formed
+from promptcot.traces import chat_tokenizer, learned, parted, verified, well_formed
 
 SCHEMA = 1
 SHARD_ROWS = 256
@@ -92,7 +92,9 @@ class Teaching:
             return _dropped(attempt, Drop.NO_ANSWER, f"no {wanted}")
         verdict = ""
         if self.settings.verify:
-            question = question_of(problem, self.labels[problem.id])
+            question = question_of(problem, self.labels[problem.id], id=problem.id, origin="problems")
+            if question is None:
+                return _dropped(attempt, Drop.UNVERIFIED, "its label has neither an answer nor, for a program, tests")
             verdict, drop, said = verified(attempt, parts.answer, question, self.grader)
             if drop is not None:
                 return _dropped(attempt, drop, f"{verdict}: {said}"[:500])

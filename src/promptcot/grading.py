@@ -18,7 +18,7 @@ from promptcot.attempts import by_problem
 from promptcot.errors import UsageError
 from promptcot.executors import Rows, Table, Task, Workplace, side_by_side
 from promptcot.outcomes import Finish, Grading, Verdict
-from promptcot.records import Attempt, Grade, Question, inherited, record_id
+from promptcot.records import Attempt, Grade, Label, Problem, Question, Seed, inherited, record_id
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program
 from promptcot.sandbox.runners import Runner
@@ -124,6 +124,22 @@ class Grader:
             return summed(judged)
         program = Program(found.source, Language.PYTHON if question.function else found.language, question.function)
         return summed(judge(program, tests, self.limits, runner=self.runner(), stop_early=True))
+
+
+def question_of(row: Problem | Seed, known: Label | Seed, *, id: str, origin: str) -> Question | None:
+    """A problem as a question, graded by the tests that `known` has, else by its answer. None where there is neither, and for a program
+    without tests."""
+    if known.tests:
+        grading, reference, domain = Grading.TESTS, known.tests, "code"
+    elif known.answer and row.domain != "code":
+        grading, reference, domain = Grading.ANSWER, known.answer, row.domain
+    else:
+        return None
+    facts = inherited(row) | {"domain": domain, "license": known.license or row.license}
+    parents = (row.id,) if known is row else (row.id, known.id)
+    return Question(
+        id=id, parents=parents, benchmark=origin, name=row.id, problem=row.problem, grading=grading, reference=reference, **facts
+    )
 
 
 def graded(place: Workplace, name: str, grader: Grader, questions: Sequence[Question], digest: str, drawn: Table[Attempt]) -> Table[Grade]:

@@ -13,9 +13,9 @@ from promptcot.engines.chat_reply import BEGIN, END
 from promptcot.engines.protocol import ChatTokenizer, FitExample, Tokenizer, Tokens
 from promptcot.errors import UsageError
 from promptcot.grading import Grader
-from promptcot.outcomes import Drop, Grading, Verdict
+from promptcot.outcomes import Drop, Verdict
 from promptcot.recipe import Form
-from promptcot.records import Attempt, Label, Problem, Question, Trace, inherited
+from promptcot.records import Attempt, Question, Trace
 from promptcot.verify.extraction import Fallback, final_answer
 from promptcot.verify.program_text import extract
 
@@ -54,21 +54,6 @@ def well_formed(answer: str, domain: str, form: Form) -> bool:
     if domain == "code":
         return extract(answer) is not None
     return final_answer(answer, Fallback.NONE if form is Form.BOXED else Fallback.MARKED) is not None
-
-
-def question_of(problem: Problem, label: Label) -> Question:
-    """A labeled problem as a question that a grader knows."""
-    tests = label.tests is not None
-    return Question(
-        id=problem.id,
-        parents=(problem.id, label.id),
-        benchmark="problems",
-        name=problem.id,
-        problem=problem.problem,
-        grading=Grading.TESTS if tests else Grading.ANSWER,
-        reference=(label.tests if tests else label.answer) or "",
-        **inherited(problem),
-    )
 
 
 def verified(attempt: Attempt, answer: str, question: Question, grader: Grader) -> tuple[Verdict, Drop | None, str]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from promptcot.executors import Table, Workplace, each
-from promptcot.outcomes import Drop, Grading, LabelKind, Split
+from promptcot.grading import question_of
+from promptcot.outcomes import Drop, LabelKind, Split
 from promptcot.procedural import Instances, version_here
 from promptcot.recipe import SelfPlay
 from promptcot.records import Dropped, Label, Problem, Question, Record, Seed, inherited, record_id
@@ -69,22 +70,14 @@ def _human(seeds: Sequence[Seed]) -> list[Record]:
 
 
 def _question(row: Problem | Seed, origin: str, known: Label | Seed | None) -> Question | Dropped:
-    """A problem as a question: graded by tests where it has them, else by its answer; a program without tests cannot be graded."""
-    parents = (row.id,) if known is None or known is row else (row.id, known.id)
     identity = record_id("question", (row.id,), 0, origin)
-    facts = {**inherited(row), "parents": parents, "license": row.license if known is None else known.license or row.license}
-    tests, answer = (known.tests, known.answer) if known is not None else (None, None)
-    if tests:
-        return _of(identity, origin, row, Grading.TESTS, tests, facts | {"domain": "code"})
-    if row.domain != "code" and answer:
-        return _of(identity, origin, row, Grading.ANSWER, answer, facts)
-    why = "a program without tests" if row.domain == "code" and answer else "neither an answer nor tests"
-    return Dropped(id=identity, reason=Drop.NO_LABEL, detail=why, content=json.dumps({"problem": row.problem}), **facts)
-
-
-def _of(identity: str, origin: str, row: Problem | Seed, grading: Grading, reference: str, facts: dict[str, object]) -> Question:
-    made = {"benchmark": origin, "name": row.id, "problem": row.problem, "grading": grading.value, "reference": reference}
-    return Question(id=identity, **made, **facts)  # type: ignore[arg-type]
+    found = question_of(row, known, id=identity, origin=origin) if known is not None else None
+    if found is not None:
+        return found
+    answered = known is not None and bool(known.answer)
+    why = "a program without tests" if row.domain == "code" and answered else "neither an answer nor tests"
+    content = json.dumps({"problem": row.problem})
+    return Dropped(id=identity, reason=Drop.NO_LABEL, detail=why, content=content, parents=(row.id,), **inherited(row))
 
 
 def _mixed(made: Sequence[Record], settings: SelfPlay, seed: int) -> list[Record]:
