@@ -3,7 +3,7 @@
     python -s -P -S supervisor.pyc
 
 Its job is told in `/sandbox/job`, standard input is a socket. A request is a message with four descriptors: the program's stdin, stdout,
-stderr, and where a returned value goes. The answer, marshaled: why the test was ended, status, seconds of CPU and by the clock, peak of
+stderr, and where a returned value goes. The answer, as text: why the test was ended, status, seconds of CPU and by the clock, peak of
 memory. Any message meanwhile ends the test. What a program reads and writes passes by: no input and no output, of this test, an earlier
 or a later one, is ever in the supervisor's memory, or in what is forked from it.
 
@@ -77,7 +77,7 @@ def main() -> None:
     gc.freeze()
     looker = looking.Looker()
     while fds := receive(channel):
-        channel.send(marshal.dumps(serve(job, channel, fds, looker)))
+        channel.send("|".join(map(str, serve(job, channel, fds, looker))).encode())
 
 
 def receive(channel: _socket.socket) -> list[int]:
