@@ -15,20 +15,24 @@ from typing import Any
 
 import yaml
 
-from promptcot import __version__, metering, report
+from promptcot import __version__, inspection, metering, report
 from promptcot.changes import Changes, spent
 from promptcot.durable import read_json, write_json
 from promptcot.engines.vllm.fleet import FLEET
-from promptcot.errors import Incomplete, UsageError
+from promptcot.errors import Incomplete, PromptcotError, UsageError
+from promptcot.evaluation import stored
+from promptcot.evaluation.beside import Beside, compare
 from promptcot.executors import Draining, LocalWorkplace, Watch
 from promptcot.models import fingerprint
 from promptcot.pipeline import Session
-from promptcot.planning.beside import Estimates
+from promptcot.planning.beside import Estimates, compared
 from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import load, overridden, validate
-from promptcot.report import sections
-from promptcot.report.data import ModelRow, Origin
+from promptcot.report import beside, flow_rows, sections, solving
+from promptcot.report.beside import Side
+from promptcot.report.chunks import write_whole
+from promptcot.report.data import ModelRow, Origin, ReportData, WorkRow
 from promptcot.report.run_tables import RunTables
 from promptcot.stages import active, require_roles
 from promptcot.store import Run, StepSpec
@@ -39,8 +43,8 @@ GRACE = 45
 """Seconds that work in flight has after SIGTERM; what is not committed by then is done again on resume."""
 
 FUNNEL = (
-    *("seeds", "annotate", "synthesize/concept_sets", "problems", "synthesize/problems", "screen"),
-    *("distill/attempts", "distill/traces", "distill/texts"),
+    *("seeds", "annotate", "synthesize/concept_sets", "problems", "synthesize/problems", "screen", "label", "labels"),
+    *("self_play/questions", "distill/attempts", "distill/traces", "distill/texts"),
 )
 """Steps whose rows the report's funnel shows."""
 
@@ -185,10 +189,38 @@ def _orderly_stop() -> Iterator[Draining]:
 
 def write_report(session: Session, run: Run, recipe: Recipe) -> Path:
     """Write `report/index.html` from the run's finished stages; it is derived, so it is always written anew."""
-    parts = gather(session, run)
+    return report.write(shown(session, run, recipe), run.path / "report", seed=recipe.seed, sections=sections.made(RunTables(run, recipe)))
+
+
+def shown(session: Session, run: Run, recipe: Recipe) -> ReportData:
+    """What a run's report shows."""
     origin = Origin(version=__version__, command=command_of(recipe, run), recipe=yaml.safe_dump(dict(run.recipe), sort_keys=False))
-    data = report_data(recipe, parts, origin, BANNERS.get(recipe.name, ""))
-    return report.write(data, run.path / "report", seed=recipe.seed, sections=sections.made(RunTables(run, recipe)))
+    return report_data(recipe, gather(session, run), origin, BANNERS.get(recipe.name, ""))
+
+
+def report_beside(a: Path, b: Path, *, out: Path | None = None, say: Callable[[str], None] = lambda text: None) -> Path:
+    """Write a page that compares two finished runs, B less A; by default `B/report/beside-A.html`. Returns its path.
+
+    Raises `UsageError` where a folder holds no run, or one with a stage that is not done."""
+    first, second = _side(a, say), _side(b, say)
+    try:
+        of = [stored.read(Run.open(folder), model) for folder, model in ((a, None), (b, None))]
+        evaluated: Beside | str = compare(of[0], of[1], level=0.95)
+    except UsageError as error:
+        evaluated = error.what
+    page = out or b / "report" / f"beside-{a.resolve().name}.html"
+    write_whole(page, beside.render(first, second, version=__version__, evaluated=evaluated).encode())
+    return page
+
+
+def _side(folder: Path, say: Callable[[str], None]) -> Side:
+    """A finished run, read and never added to."""
+    run = Run.open(folder)
+    recipe = validate(run.recipe, str(folder / "run.json"))
+    refuse = _only(Changes(active(recipe), (), ()), "report")
+    with run.writing():
+        session = Session(recipe, LocalWorkplace(run, confirm=refuse), say=say)
+        return Side(folder.resolve().name, shown(session, run, recipe), recipe)
 
 
 def command_of(recipe: Recipe, run: Run) -> str:
@@ -202,6 +234,7 @@ def gather(session: Session, run: Run) -> Parts:
     problems = session.problems if {"synthesize", "problems"} & set(stages) else None
     screened = session.screened if "screen" in stages else None
     manifests = [m for name in FUNNEL if (m := run.manifest(name))]
+    tables = RunTables(run, session.recipe)
     return Parts(
         seeds=session.seeds.rows if "seeds" in stages else (),
         triples=session.triples.rows if "annotate" in stages else (),
@@ -215,10 +248,22 @@ def gather(session: Session, run: Run) -> Parts:
         scores=session.scores.rows if "evaluate" in stages else (),
         gates=session.gates if "cold_start" in stages else (),
         manifests=manifests,
+        parts=flow_rows.parts(tables, FUNNEL),
+        solving=solving.solving(tables) if problems else {},
+        work=_work(session.recipe, run),
         models=_models(session),
         seconds=sum(spent(run, name) for name in run.steps()),
         usage=total(metering.spent(run).values()),
     )
+
+
+def _work(recipe: Recipe, run: Run) -> list[WorkRow]:
+    """Estimate against actual of every planned stage; nothing where no plan can be made any more."""
+    try:
+        found = compared(recipe, run, inspection.rows_of(run))
+    except PromptcotError:  # an input that is gone, or a model that is not known here: the run is done all the same
+        return []
+    return [WorkRow(*row) for row in found]
 
 
 def _models(session: Session) -> list[ModelRow]:

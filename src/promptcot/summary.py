@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from promptcot.em import EmResult
 from promptcot.evaluation import scoring, shown
@@ -16,10 +16,11 @@ from promptcot.intervals import Estimate
 from promptcot.recipe import Recipe
 from promptcot.records import ConceptSet, Dropped, Health, Problem, Record, Score, Seed, Triple
 from promptcot.report import data as page
+from promptcot.report.solving import Solving
 from promptcot.store import Manifest
 from promptcot.usage import Usage
 
-SHOWN = 5_000
+SHOWN = 50_000
 """Problems in the page; the rest stay in the table."""
 
 
@@ -39,6 +40,9 @@ class Parts:
     evaluated: Sequence[Evaluated] = ()
     scores: Sequence[Score] = ()
     manifests: Sequence[Manifest] = ()
+    parts: Sequence[page.PartRows] = ()
+    solving: Mapping[str, Solving] = field(default_factory=dict)
+    work: Sequence[page.WorkRow] = ()
     models: Sequence[page.ModelRow] = ()
     seconds: float | None = None
     usage: Usage = field(default_factory=Usage)
@@ -65,6 +69,8 @@ def report_data(recipe: Recipe, parts: Parts, origin: page.Origin, banner: str) 
         ),
         em=em_summary(recipe, parts),
         funnel=tuple(map(_funnel, parts.manifests)),
+        parts=tuple(parts.parts),
+        work=tuple(parts.work),
         rounds=rounds(parts),
         problems=tuple(rows[:SHOWN]),
         problems_left_out=max(0, len(rows) - SHOWN),
@@ -195,7 +201,7 @@ def problem_rows(parts: Parts) -> list[page.ProblemRow]:
     """Kept problems first, then the screened out, then what did not parse."""
     sets = {s.id: s for s in parts.concept_sets}
     by_id = {p.id: p for p in parts.written}
-    rows = [problem_row(p, sets) for p in parts.kept]
+    rows = [_with_solutions(problem_row(p, sets), parts.solving) for p in parts.kept]
     for drop in parts.screened_out:
         if drop.id in by_id:
             rows.append(problem_row(by_id[drop.id], sets, drop.reason, drop.detail))
@@ -209,6 +215,14 @@ def problem_rows(parts: Parts) -> list[page.ProblemRow]:
             )
         )
     return rows
+
+
+def _with_solutions(row: page.ProblemRow, solving: Mapping[str, Solving]) -> page.ProblemRow:
+    known = solving.get(row.id)
+    if known is None:
+        return row
+    attempts = tuple(known.attempts)
+    return replace(row, label=known.label, attempts=attempts, attempts_made=known.made, pass_rate=known.pass_rate)
 
 
 def problem_row(p: Problem, sets: Mapping[str, ConceptSet], dropped: str | None = None, detail: str = "") -> page.ProblemRow:

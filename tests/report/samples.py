@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 from promptcot.outcomes import Drop
 from promptcot.records import record_id
@@ -11,18 +12,23 @@ from promptcot.report.data import (
     NATS,
     SHARE,
     TOKENS,
+    AttemptRow,
     EmSummary,
     Estimate,
     Facts,
     FunnelStage,
     Gate,
+    LabelRow,
     LineageStep,
     ModelRow,
     Origin,
+    PartRow,
+    PartRows,
     ProblemRow,
     ReportData,
     RoundHealth,
     SourceRow,
+    WorkRow,
 )
 
 LEVELS = ("elementary", "AMC10", "AMC12", "AIME")
@@ -44,6 +50,8 @@ HOSTILE = (
     r"Compute \href{javascript:window.pwned=1}{this} and <a href='javascript:window.pwned=1'>that</a>.",
     "<img src=x onerror=window.pwned=1><svg onload=window.pwned=1><iframe srcdoc='<script>parent.pwned=1</script>'>",
     "<!--<script>{{ 7*7 }} ${window.pwned=1} {% raw %} &lt;b&gt; \u2028\u2029 ]]> -->",
+    r"$\href{javascript:window.pwned=1}{x} \includegraphics{//example.invalid/x.png} \htmlStyle{position:fixed}{y} \def\a{\a\a}\a$",
+    r"$$\rule{99999em}{99999em} \class{skip}{z} \url{//example.invalid}$$ and $\frac{1}{$ and $" + "{" * 3000 + "$",
     "a lone \ud800 surrogate, a NUL \x00, an escape \x1b[31m, U+FFFF \uffff",
     "W" + "o" * 3000 + "rd",
     "\u202eright to left override: \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 3 + 4 = ?",
@@ -89,7 +97,33 @@ def _problem(rng: random.Random, index: int) -> ProblemRow:
         ),
         dropped=reason,
         detail="5-gram Jaccard .81 with an earlier problem" if reason == Drop.NEAR_DUPLICATE else "",
+        **(_solved(random.Random(index), a) if reason is None else {}),
     )
+
+
+def _solved(rng: random.Random, answer: int) -> dict[str, Any]:
+    """A label and attempts, of a kept problem."""
+    solved = rng.randint(0, 8)
+    attempts = tuple(
+        AttemptRow(
+            step="self_play/1/attempts-1",
+            draw=draw,
+            text=f"First, ${answer} - 1 = {answer - 1}$.\n```python\ndef rest(n):  # what is left\n    return n - 1\n```\n"
+            f"So the answer is $\\boxed{{{answer + (draw >= solved)}}}$.",
+            cut=rng.choice((0, 0, 1200)),
+            verdict="correct" if draw < solved else rng.choice(("wrong", "truncated", "no_answer")),
+            tokens=rng.randint(40, 900),
+        )
+        for draw in range(4)
+    )
+    return {
+        "label": LabelRow(status="agreed", kind="vote", answer=str(answer))
+        if solved
+        else LabelRow(status=Drop.TOO_FEW, detail="2 of 8 agree"),
+        "attempts": attempts,
+        "attempts_made": 8,
+        "pass_rate": Estimate(solved / 8, max(0.0, solved / 8 - 0.3), min(1.0, solved / 8 + 0.3), 8, SHARE, "attempts", 0.95),
+    }
 
 
 def problems(n: int = 60, seed: int = 0) -> tuple[ProblemRow, ...]:
@@ -195,6 +229,18 @@ def funnel(rows: tuple[ProblemRow, ...]) -> tuple[FunnelStage, ...]:
     )
 
 
+def parts(stages: tuple[FunnelStage, ...], rows: tuple[ProblemRow, ...]) -> tuple[PartRows, ...]:
+    """The rows of the screens' parts, and one row of every other."""
+    found = []
+    for stage in stages:
+        for reason, n in {"": stage.rows_out, **stage.dropped}.items():
+            own = [PartRow(row.id, row.problem, row.detail) for row in rows if stage.name == "screen" and (row.dropped or "") == reason]
+            own = own or [PartRow(record_id("row", (stage.name,), 0, reason), f"A row of {stage.name}.", reason)]
+            command = f"promptcot rows demo {stage.name}"
+            found.append(PartRows(stage=stage.name, reason=reason, rows=tuple(own), left_out=max(0, n - len(own)), command=command))
+    return tuple(found)
+
+
 ORIGIN = Origin(
     version="0.1.0",
     command="promptcot run demo --run runs/demo --set seed=7",
@@ -212,8 +258,13 @@ def sample(n: int = 60, seed: int = 0) -> ReportData:
         facts=Facts(seeds=288, train=157, triples=261, concept_sets=n + 14, written=n + 14, kept=kept),
         em=gain(),
         funnel=funnel(rows),
+        parts=parts(funnel(rows), rows),
         rounds=rounds(),
         problems=rows,
+        work=(
+            WorkRow("em", "tokens sampled", "44 thousand (37 to 60 thousand)", "41 thousand"),
+            WorkRow("em", "time", "8 min (5 to 20 min)", "9 min"),
+        ),
         models=(
             ModelRow(role="generator", name="smollm2-135m-instruct", revision=record_id("weights"), license="Apache-2.0"),
             ModelRow(role="posterior", name="smollm2-135m-instruct", revision=record_id("weights"), license="Apache-2.0"),
@@ -245,6 +296,10 @@ def hostile() -> ReportData:
             lineage=(LineageStep(text, text, text),),
             dropped=None if index % 2 else text[:40],
             detail=text,
+            label=LabelRow(status=text, kind=text, answer=text, detail=text),
+            attempts=(AttemptRow(step=text, draw=0, text=text, verdict=text),),
+            attempts_made=2,
+            pass_rate=Estimate(0.5, 0.1, 0.9, 8, SHARE, "attempts"),
         )
         for index, text in enumerate(HOSTILE)
     )
@@ -256,7 +311,9 @@ def hostile() -> ReportData:
         em=replace(gain(), rule=everywhere, ended=everywhere, split=everywhere),
         funnel=(FunnelStage(name=everywhere, rows_in=3, rows_out=1, dropped={everywhere: 2}, makes=everywhere),),
         rounds=tuple(replace(row, rule=everywhere, decision=everywhere) for row in rounds()),
+        parts=(PartRows(stage=everywhere, reason=everywhere, rows=tuple(PartRow(t, t, t) for t in HOSTILE), command=everywhere),),
         problems=rows + problems(5),
+        work=(WorkRow(everywhere, everywhere, everywhere, everywhere),),
         models=(ModelRow(role=everywhere, name=everywhere, revision=everywhere, license=everywhere),),
         sources=(SourceRow(source=everywhere, license=everywhere, rows=1),),
         gates=(Gate(name=everywhere, value=Estimate(0.5, None, None, 1, everywhere, everywhere), limit=0.5),),

@@ -10,13 +10,15 @@ import re
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promptcot.report import chunks
 from promptcot.report.data import Facts, ProblemRow, ReportData
-from promptcot.report.page import drawn, payload, render, write
+from promptcot.report.page import drawn, formula_style, payload, render, write
 from tests.report import samples
 
 EVERY_RUN = [samples.sample, samples.hostile, samples.without_em, samples.no_rounds, samples.nothing, samples.all_dropped]
@@ -68,7 +70,7 @@ def test_a_draw_from_few_rows_shows_them_all() -> None:
 
 
 @pytest.mark.parametrize("run", EVERY_RUN)
-def test_a_page_is_one_file_that_asks_for_nothing(run: object) -> None:
+def test_a_page_asks_for_nothing_from_elsewhere(run: object) -> None:
     assert callable(run)
     html = render(run(), seed=0)
     page = Elements(html)
@@ -79,6 +81,7 @@ def test_a_page_is_one_file_that_asks_for_nothing(run: object) -> None:
         if name in {"href", "src", "srcset", "action", "data", "xlink:href"}
     ]
     assert addresses == ["data:,", "#explore"]
+    html = html.replace("http://www.w3.org/2000/svg", "")  # the name of a language, which nothing loads
     assert not re.search(r"url\(|@import|https?://|import\(|fetch\(|XMLHttpRequest", html)
 
 
@@ -99,7 +102,10 @@ def test_the_policy_names_the_style_and_the_script_of_the_page(run: object) -> N
 def test_the_script_never_parses_text() -> None:
     html = render(samples.nothing(), seed=0)
     [script] = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\bFunction\(|DOMParser|\.style\b", script)
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\bFunction\(|DOMParser|setAttribute\(.style", script
+    )
+    assert set(re.findall(r"\.style\.(\w+)", script)) == {"top", "height"}
 
 
 def skeleton(data: ReportData) -> list[tuple[str, list[str]]]:
@@ -129,24 +135,67 @@ def test_hostile_text_is_shown_as_it_is(text: str) -> None:
 
 @settings(max_examples=60)
 @given(any_text)
-def test_the_data_block_cannot_be_left_and_reads_back(text: str) -> None:
-    block = payload(with_text(text))
-    assert block.isascii()
-    assert not set("<>&") & set(block)
-    [row] = json.loads(block)["problems"]
+def test_no_chunk_can_be_left_and_each_reads_back(text: str) -> None:
+    [(name, rows)] = chunks.rows(with_text(text).problems)
+    block = chunks.literal(chunks.as_json(rows))
+    assert name == "rows-0000"
+    for safe in (block, payload({"run": text})):
+        assert safe.isascii()
+        assert not set("<>&") & set(safe)
+    assert json.loads(payload({"run": text})) == {"schema": 2, "run": text}
+    [row] = json.loads(json.loads(block))
     assert (row["problem"], row["concepts"], row["scores"]) == (text, [text], {text: text})
 
 
-def test_the_data_block_holds_the_whole_report() -> None:
-    data = samples.sample()
-    block = json.loads(payload(data))
-    assert block.pop("schema") == 1
-    assert block == json.loads(json.dumps(asdict(data)))
+def written(folder: Path, data: ReportData) -> dict[str, Any]:
+    """The chunks that a report is written with, by name, as its page reads them."""
+    html = write(data, folder, seed=0).read_text(encoding="utf-8")
+    [block] = re.findall(r'id="report-data">(.*?)</script>', html)
+    found = {}
+    for name, path in json.loads(block)["chunks"].items():
+        script = (folder / path).read_text(encoding="utf-8")
+        if name != "katex":
+            inner = json.loads("[" + script.removeprefix("promptcot(").removesuffix(");\n") + "]")
+            assert inner[0] == name
+            found[name] = json.loads(inner[1])
+    return found
+
+
+def test_the_chunks_hold_every_row_and_what_it_is_filtered_by(tmp_path: Path) -> None:
+    data = samples.sample(chunks.ROWS + 3)
+    found = written(tmp_path, data)
+    rows = [*found["rows-0000"], *found["rows-0001"]]
+    assert len(found["rows-0001"]) == 3
+    assert rows == json.loads(json.dumps([asdict(row) for row in data.problems]))
+    columns = found["columns"]
+    status, level = (columns[name] for name in ("status", "level"))
+    assert [status["names"][place] for [place] in status["of"]] == [row.dropped or "kept" for row in data.problems]
+    assert [level["names"][place] for [place] in level["of"]] == [row.level for row in data.problems]
+    assert columns["numbers"]["pass rate"] == [row.pass_rate.value if row.pass_rate else None for row in data.problems]
+
+
+def test_every_part_of_the_flow_lists_its_rows_and_what_is_left_out(tmp_path: Path) -> None:
+    data = samples.sample(20)
+    found = written(tmp_path, data)
+    for number, part in enumerate(data.parts):
+        block = found[f"part-{number}"]
+        assert [row["id"] for row in block["rows"]] == [row.id for row in part.rows]
+        assert (block["left"], block["command"]) == (part.left_out, part.command)
+        if part.stage == "screen":
+            assert [data.problems[row["at"]].id for row in block["rows"]] == [row.id for row in part.rows]
+        assert f'data-part="{number}"' in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_what_json_has_no_number_for_becomes_text() -> None:
     row = replace(samples.problems(1)[0], scores={"a": math.nan, "b": -math.inf, "c": 1.5})
-    assert json.loads(payload(replace(samples.nothing(), problems=(row,))))["problems"][0]["scores"] == {"a": "nan", "b": "-inf", "c": 1.5}
+    [(_, rows)] = chunks.rows((row,))
+    assert json.loads(chunks.as_json(rows))[0]["scores"] == {"a": "nan", "b": "-inf", "c": 1.5}
+
+
+def test_the_formulas_fonts_are_in_their_style_and_nothing_else_is_named() -> None:
+    css = formula_style()
+    assert css.count("@font-face") == css.count("data:font/woff2;base64,") == 20
+    assert set(re.findall(r"url\((?!data:font/woff2;base64,)", css)) == set()
 
 
 def test_empty_runs_say_what_is_missing() -> None:
@@ -171,18 +220,22 @@ def test_the_same_run_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
     first = write(samples.sample(), tmp_path / "a" / "report", seed=1).read_bytes()
     second = write(samples.sample(), tmp_path / "b", seed=1).read_bytes()
     assert first == second
-    assert [path.name for path in (tmp_path / "b").iterdir()] == ["index.html"]
+    data = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in (tmp_path / "a/report/data", tmp_path / "b/data")]
+    assert data[0] == data[1]
+    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["data", "index.html"]
 
 
-def test_writing_again_replaces_the_page(tmp_path: Path) -> None:
-    write(samples.nothing(), tmp_path, seed=0)
-    page = write(samples.sample(), tmp_path, seed=0)
+def test_writing_again_replaces_the_page_and_leaves_no_data_of_the_former(tmp_path: Path) -> None:
+    write(samples.sample(), tmp_path, seed=0)
+    page = write(samples.nothing(), tmp_path, seed=0)
     assert page == tmp_path / "index.html"
-    assert page.read_text(encoding="utf-8") == render(samples.sample(), seed=0)
+    assert page.read_text(encoding="utf-8") == render(samples.nothing(), seed=0)
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "index.html").mkdir()
     with pytest.raises(OSError):
         write(samples.sample(), tmp_path, seed=0)
-    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "index.html"]
+    assert all(path.suffix == ".js" and not path.name.startswith(".") for path in (tmp_path / "data").iterdir())

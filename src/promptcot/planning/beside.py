@@ -50,16 +50,42 @@ def line(stage: StagePlan, used: Actual) -> str:
 
 
 def _parts(stage: StagePlan, used: Actual) -> Iterator[str]:
+    for word, value, estimate in _tokens(stage, used):
+        yield f"{word} {count(value)} tokens ({count(estimate.mid)}, {spread(estimate)})"
+    yield f"{_taken(used)} ({hours(stage.hours)})" if stage.hours.high else f"{used.seconds:.1f} s"
+
+
+def _tokens(stage: StagePlan, used: Actual) -> list[tuple[str, float, Range]]:
+    """What was counted of the stage's tokens, and the estimate of it."""
     tokens, usage = stage.tokens, used.usage
-    for word, value, estimate in (
+    known = (
         ("read and scored", usage.tokens_in, tokens.read + tokens.scored),
         ("sampled", usage.tokens_out, tokens.sampled),
         ("fitted", usage.tokens_trained, tokens.fitted),
-    ):
-        if value:
-            yield f"{word} {count(value)} tokens ({count(estimate.mid)}, {spread(estimate)})"
-    taken = used.seconds / HOUR
-    yield f"{hours(Range.exact(taken)).split(' (')[0]} ({hours(stage.hours)})" if stage.hours.high else f"{used.seconds:.1f} s"
+    )
+    return [(word, value, estimate) for word, value, estimate in known if value]
+
+
+def _taken(used: Actual) -> str:
+    return hours(Range.exact(used.seconds / HOUR)).split(" (")[0]
+
+
+def compared(recipe: Recipe, run: Run, rows: Rows | None) -> list[tuple[str, str, str, str]]:
+    """Stage, quantity, estimate and what was used, in words, of every planned stage that has used something.
+
+    The estimate is made anew from the rows that the run has. Raises `PromptcotError` where no plan can be made."""
+    planned = plan_recipe(recipe, _machine_of(recipe), rows=rows)
+    found = list[tuple[str, str, str, str]]()
+    for stage in planned.stages:
+        used = actual(run, stage.name)
+        if not stage.steps or not used.seconds:
+            continue
+        found += [
+            (stage.name, f"tokens {word}", f"{count(estimate.mid)} ({spread(estimate)})", count(value))
+            for word, value, estimate in _tokens(stage, used)
+        ]
+        found.append((stage.name, "time", hours(stage.hours) if stage.hours.high else "", _taken(used)))
+    return found
 
 
 def lines(plan: Plan, run: Run) -> list[str]:
@@ -84,7 +110,7 @@ class Estimates:
         if self._done(stage) == self.before or stage not in ("annotate", "cold_start", "em", "synthesize", "label"):
             return
         try:
-            planned = plan_recipe(self.recipe, self._machine(), rows=rows()).stage(stage)
+            planned = plan_recipe(self.recipe, _machine_of(self.recipe), rows=rows()).stage(stage)
         except PromptcotError as error:
             self.say(f"  no estimate for {stage}: {error.what}")
             return
@@ -95,6 +121,7 @@ class Estimates:
         """Manifests of the stage's steps."""
         return frozenset((self.run.path / stage).rglob("manifest.json"))
 
-    def _machine(self) -> Machine:
-        free = all(engine.kind in WITHOUT_DEVICE for engine in self.recipe.engines.values())
-        return machine("CPU") if free else planned_machine(self.recipe)
+
+def _machine_of(recipe: Recipe) -> Machine:
+    free = all(engine.kind in WITHOUT_DEVICE for engine in recipe.engines.values())
+    return machine("CPU") if free else planned_machine(recipe)

@@ -110,11 +110,12 @@ def plane(groups: Sequence[Group], *, joined: bool, x_name: str, y_name: str, sq
         return Markup("")
     ends = [end for group in finite for end in (*group.low, *group.high)]
     x_ends, y_ends = _ends([px for px, _ in points], [], square), _ends([py for _, py in points], ends, square)
+    x_marks, y_marks = ticks(*x_ends), ticks(*y_ends)
     if square:
-        x_ends, y_ends = _same_span(x_ends, y_ends)
-    height, left, top = (WIDTH if square else 300), 58, 14 + 20 * math.ceil(len(finite) / 3)
-    bottom = height + top - 46
-    x, y = Axis(tuple(ticks(*x_ends)), left, WIDTH - 16), Axis(tuple(ticks(*y_ends)), bottom, top)
+        x_marks, y_marks = _same_unit(x_ends, y_ends)
+    left, top = 58, 14 + 20 * math.ceil(len(finite) / 3)
+    bottom = top + (WIDTH - 16 - left if square else 240)
+    x, y = Axis(tuple(x_marks), left, WIDTH - 16), Axis(tuple(y_marks), bottom, top)
     body = [_horizontal(y, left), _bottom(x, bottom), _names(x_name, y_name, left, top, bottom), *_legend(finite)]
     body += [_group(place, group, x, y, joined=joined) for place, group in enumerate(finite)]
     return _frame(bottom + 46, f"{y_name} by {x_name}: " + ", ".join(group.name for group in finite), body)
@@ -136,9 +137,13 @@ def _ends(values: Sequence[float], more: Sequence[float], padded: bool) -> tuple
     return low - pad, high + pad
 
 
-def _same_span(a: tuple[float, float], b: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
-    half = max(a[1] - a[0], b[1] - b[0]) / 2 or 0.5
-    return ((a[0] + a[1]) / 2 - half, (a[0] + a[1]) / 2 + half), ((b[0] + b[1]) / 2 - half, (b[0] + b[1]) / 2 + half)
+def _same_unit(a: tuple[float, float], b: tuple[float, float]) -> tuple[list[float], list[float]]:
+    """Marks of two axes with one step and as many on each, so that axes of one length have one unit."""
+    marks = ticks(0.0, max(a[1] - a[0], b[1] - b[0]))
+    step = marks[1] - marks[0]
+    firsts, lasts = ([math.floor(ends[0] / step) for ends in (a, b)], [math.ceil(ends[1] / step) for ends in (a, b)])
+    count = max(1, *(last - first for first, last in zip(firsts, lasts, strict=True)))
+    return ([i * step for i in range(firsts[0], firsts[0] + count + 1)], [i * step for i in range(firsts[1], firsts[1] + count + 1)])
 
 
 def _bottom(x: Axis, bottom: int) -> Markup:

@@ -159,12 +159,63 @@ class FunnelStage:
 
 
 @dataclass(frozen=True, slots=True)
+class PartRow:
+    """A row that a part of the flow picture lists."""
+
+    id: str
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRows:
+    """What went one way at one stage: on (`reason` is empty), or out for a reason."""
+
+    stage: str
+    reason: str = ""
+    rows: tuple[PartRow, ...] = ()
+    """The first ones."""
+    left_out: int = 0
+    command: str = ""
+    """Prints them all."""
+
+
+@dataclass(frozen=True, slots=True)
 class LineageStep:
     """One ancestor of a problem, oldest first in a list of them."""
 
     kind: str
     id: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelRow:
+    """What a solution of a problem must reach, or why that is not known."""
+
+    status: str
+    """What the label is worth (`agreed`, `given`, ...); the reason (a `Drop`) where there is none."""
+    kind: str = ""
+    """Where its authority comes from (a `LabelKind`); empty: there is no label."""
+    answer: str = ""
+    tests: int = 0
+    """Unit tests in it."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """A solution that a model wrote."""
+
+    step: str
+    """The step that drew it."""
+    draw: int
+    text: str
+    cut: int = 0
+    """Characters of it that are left out, at its beginning."""
+    verdict: str = ""
+    """A `Verdict`; empty: nobody judged it on its own."""
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +235,14 @@ class ProblemRow:
     """The reason it was dropped (a `Drop`); None: kept."""
     detail: str = ""
     """Where and what, for a dropped row."""
+    label: LabelRow | None = None
+    """None: nobody tried to label it."""
+    attempts: tuple[AttemptRow, ...] = ()
+    """Some of the solutions drawn for it."""
+    attempts_made: int = 0
+    """How many were drawn in all."""
+    pass_rate: Estimate | None = None
+    """The share of right ones among the solver's attempts, the newest round's; None: not attempted, or no verdict counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +296,16 @@ class BenchmarkScores:
     """What a reader of the scores must know."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkRow:
+    """What a stage was estimated to take, beside what it took; texts, since each quantity has a unit and a spread of its own."""
+
+    stage: str
+    quantity: str
+    estimated: str
+    used: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """How the run was made and how to make it again."""
@@ -265,7 +334,11 @@ class ReportData:
     """Kept and dropped ones."""
     problems_left_out: int = 0
     """Rows that exist but are not in `problems`; the page says so."""
+    parts: tuple[PartRows, ...] = ()
+    """The rows behind the parts of the funnel."""
     evaluations: tuple[BenchmarkScores, ...] = ()
+    work: tuple[WorkRow, ...] = ()
+    """Estimate against actual."""
     models: tuple[ModelRow, ...] = ()
     sources: tuple[SourceRow, ...] = ()
     gates: tuple[Gate, ...] = ()

@@ -154,15 +154,3 @@ def scales(stages: Sequence[FunnelStage]) -> list[int]:
 
 def _width(stage: FunnelStage) -> int:
     return max(stage.rows_out + sum(stage.dropped.values()), 1)
-
-
-def bar(stage: FunnelStage, most: int) -> Markup:
-    """Rows passed on and rows dropped, out of `most`. Stretches with its box; the numbers stand beside it."""
-    lost = sum(stage.dropped.values())
-    unit = 100 / most
-    rect = Markup('<rect class="{}" x="{}" width="{}" height="10"/>')
-    parts = [("track", 0.0, 100.0), ("kept", 0.0, stage.rows_out * unit), ("lost", stage.rows_out * unit, lost * unit)]
-    body = Markup("").join(rect.format(name, round(x, 3), round(width, 3)) for name, x, width in parts if width > 0)
-    label = f"{wording.stage(stage.name)}: {wording.count(stage.rows_out)} out, {wording.count(lost)} dropped"
-    frame = '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
-    return Markup(frame).format(label, body)

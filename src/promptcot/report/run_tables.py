@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from promptcot.recipe import Recipe
@@ -39,13 +40,16 @@ class RunTables:
         """What a finished step dropped."""
         return self._read(step, "dropped", Dropped)
 
-    def _read(self, step: str, kind: str, record: type[R]) -> list[R]:
+    def files(self, step: str, kind: str = "part") -> list[Path]:
+        """The parquet files of a finished step, in order: of its rows (`part`) or its drops (`dropped`)."""
         manifest = self.manifest(step)
         if manifest is None:
             return []
-        folder = self.run.path / step / manifest.key
-        paths = [folder / shard_name(kind, index, "parquet") for index in range(manifest.shards)]
-        return from_table(read_parquet([path for path in paths if path.is_file()], record), record)
+        paths = (self.run.path / step / manifest.key / shard_name(kind, index, "parquet") for index in range(manifest.shards))
+        return [path for path in paths if path.is_file()]
+
+    def _read(self, step: str, kind: str, record: type[R]) -> list[R]:
+        return from_table(read_parquet(self.files(step, kind), record), record)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
