@@ -44,18 +44,11 @@ UNNAMED = """() => {
 
 # Every box that sticks out of the window. Not counted: what scrolls in its own box, and inline boxes, which their block clips.
 OUTSIDE = """() => [...document.body.querySelectorAll("*")]
-  .filter((node) => node.checkVisibility() && !node.closest(".scroll, .unseen, .skip, thead, option"))
+  .filter((node) => node.checkVisibility() && !node.closest(".scroll, .unseen, .skip, thead, option, .row, .formula, .rows, pre"))
   .filter((node) => getComputedStyle(node).display !== "inline")
   .filter((node) => node.getBoundingClientRect().right > innerWidth + 0.5 || node.getBoundingClientRect().left < -0.5)
   .map((node) => node.outerHTML.slice(0, 120))"""
 
-
-# The open rows whose problem is not on the page exactly as it is in the data.
-ALTERED = """() => {
-  const rows = JSON.parse(document.getElementById("report-data").textContent).problems;
-  const texts = (at) => [...document.querySelectorAll(`#row-${at} .prose`)].map((node) => node.textContent);
-  return rows.slice(0, 10).filter((row, at) => !texts(at).includes(row.problem));
-}"""
 
 # What the page throws when it is asked to parse HTML.
 PARSED = """() => {
@@ -70,3 +63,9 @@ FETCHED = """() => new Promise((done) => {
   image.src = "https://example.invalid/x.png";
   document.body.append(image);
 })"""
+
+# What the page throws when a script from elsewhere is asked for.
+SCRIPTED = """() => {
+  try { document.head.append(Object.assign(document.createElement("script"), { src: "https://example.invalid/x.js" })); return "asked"; }
+  catch (error) { return error.name; }
+}"""

@@ -58,6 +58,25 @@ HOSTILE = (
     "Z" + "\u0310\u0311\u0312" * 200 + "algo" + "\n" * 400 + "and a tail",
 )
 
+FORMULAS = (
+    r"\href{javascript:window.pwned=1}{x}",
+    r"\url{//example.invalid}",
+    r"\includegraphics[height=9em]{//example.invalid/x.png}",
+    r"\htmlClass{hostile}{y}",
+    r"\htmlId{hostile}{y}",
+    r"\htmlStyle{position:fixed;top:0}{y}",
+    r"\htmlData{pwned=1}{y}",
+    r"\def\a{\a\a}\a",
+    r"\rule{9999em}{9999em}",
+    r"\kern-9999em\raisebox{9999em}{z}",
+    r"\fcolorbox{red}{blue}{\pmb{z}}\textcolor{url(//example.invalid)}{w}",
+    r"\frac{1}{",
+    "{" * 3000,
+    r"\sqrt{" * 600 + "x" + "}" * 600,
+    r"</script><script>window.pwned=1</script>",
+)
+"""What TeX can try."""
+
 
 def _problem(rng: random.Random, index: int) -> ProblemRow:
     place, thing = rng.choice(PLACES), rng.choice(THINGS)
