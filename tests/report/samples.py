@@ -72,7 +72,7 @@ FORMULAS = (
     r"\fcolorbox{red}{blue}{\pmb{z}}\textcolor{url(//example.invalid)}{w}",
     r"\frac{1}{",
     "{" * 3000,
-    r"\sqrt{" * 600 + "x" + "}" * 600,
+    r"\sqrt{" * 500 + "x" + "}" * 500,
     r"</script><script>window.pwned=1</script>",
 )
 """What TeX can try."""

@@ -355,7 +355,7 @@ def test_a_formula_can_do_nothing(show: Show, tex: str) -> None:
     page = show(replace(data, problems=(replace(data.problems[0], problem=f"Before ${tex}$ after.", dropped=None),)))
     page.locator(".row").click()
     reader = page.locator(".reader .prose").first
-    reader.locator(".katex, .unread").first.wait_for()
+    reader.locator(".katex, .unread").first.wait_for(state="attached")
     assert page.locator("main :is(a, img, iframe, form, link)").count() == 0
     assert page.locator(".hostile, #hostile").count() == 0
     assert page.evaluate("[...document.querySelectorAll('.katex *')].every((n) => getComputedStyle(n).position !== 'fixed')")
@@ -378,6 +378,7 @@ def test_a_part_of_the_flow_lists_its_rows_and_leads_to_their_lineage(show: Show
     page.locator(".details", has_text=data.parts[number].rows[0].id).wait_for()
     page.locator(f".wide [data-part='{number}']").focus()
     page.keyboard.press("Enter")
+    page.locator("#part-rows:focus").wait_for()
     page.keyboard.press("Escape")
     assert not page.locator("#part-rows").is_visible()
 

@@ -174,7 +174,12 @@ def _curves(data: ReportData) -> list[tuple[wording.Metric, str, Markup]]:
 def _score_chart(data: ReportData) -> Markup:
     """The first score of every evaluation beside one another; empty for fewer than two, which need no picture."""
     first = [(one, next(iter(one.scores.values()))) for one in data.evaluations if one.scores]
-    shares = [(f"{one.model}, {one.benchmark}", e) for one, e in first if e.unit == SHARE]
+    models, benchmarks = {one.model for one, _ in first}, {one.benchmark for one, _ in first}
+    shares = [
+        (", ".join(name for name, told in ((one.benchmark, len(benchmarks) > 1), (one.model, len(models) > 1)) if told) or one.model, e)
+        for one, e in first
+        if e.unit == SHARE
+    ]
     return charts.intervals(shares) if len(shares) > 1 else Markup("")
 
 

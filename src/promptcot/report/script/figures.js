@@ -9,6 +9,7 @@ function standalone(svg) {
     for (const name of PAINT) node.setAttribute(name, style.getPropertyValue(name));
     for (const name of ["class", "tabindex", "role", "data-part"]) node.removeAttribute(name);
   });
+  for (const name of ["class", "role"]) copy.removeAttribute(name);
   const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
   const pad = 16;
   for (const [name, value] of [["xmlns", "http://www.w3.org/2000/svg"], ["width", width + 2 * pad], ["height", height + 2 * pad], ["viewBox", `${-pad} ${-pad} ${width + 2 * pad} ${height + 2 * pad}`]]) copy.setAttribute(name, value);

@@ -39,7 +39,7 @@ def _self_play(tables: RunTables) -> Iterator[Block]:
     for number, rates in rounds.items():
         yield Figure(
             f"Pass rates, round {number}",
-            "Questions by the share of attempts that were right; the darker part of the axis holds the band.",
+            "Questions by the share of attempts that were right, in percent; strong bars hold questions in the band.",
             _histogram(rates),
         )
     yield from _fits(tables, [f"self_play/{number}/solver" for number in rounds])
@@ -69,7 +69,7 @@ def _histogram(rates: Sequence[PassRate]) -> Any:
     known = [rate for rate in rates if rate.counted and math.isfinite(rate.rate)]
     counts = Counter(_bin(rate.rate) for rate in known)
     kept = Counter(_bin(rate.rate) for rate in known if rate.kept)
-    names = ["none", *(f"{100 * i // BINS}–{100 * (i + 1) // BINS} %" for i in range(BINS)), "all"]
+    names = ["none", *(f"<{100 * (i + 1) // BINS}" for i in range(BINS)), "all"]
     rows = [(name, float(counts[place])) for place, name in enumerate(names)]
     strong = frozenset(place for place in range(len(names)) if kept[place])
     return charts.bars(rows, strong=strong, about="questions by pass rate")
