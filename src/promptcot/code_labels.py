@@ -21,6 +21,7 @@ from promptcot.engines.conversation import prompt_request
 from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampling
 from promptcot.executors import Rows, Table, Task, Workplace, ask
 from promptcot.labeling import Way, asking
+from promptcot.licenses import combined
 from promptcot.outcomes import Drop, LabelKind, Verdict, unfinished
 from promptcot.recipe import Code
 from promptcot.recipe import Label as Settings
@@ -51,7 +52,7 @@ def by_tests(
         place, "label/solutions", with_tests, tests.digest, voter, asking(settings), range(settings.votes), seed=seed, ready=runner
     )
     attempts = by_problem(solved.rows)
-    licenses = sorted({role.license for role in (writer, voter)} - {""})
+    license = combined(writer.license, voter.license)
     facts = {"code": code.model_dump(exclude={"runner", "writer"}), "seed": seed}
 
     def make(problem: Problem) -> Rows:
@@ -59,7 +60,7 @@ def by_tests(
             return [_dropped(problem, Drop.FEW_TESTS, "the writer gave no usable test", "{}")]
         trial = Trial(problem, by_id[problem.id], attempts[problem.id], code, seed)
         about = {"voter": voter.fingerprint, "writer": writer.fingerprint}
-        return [trial.label(runner(), about, " AND ".join(licenses) or problem.license)]
+        return [trial.label(runner(), about, license or problem.license)]
 
     return Way(facts, {"tests": tests.digest, "solutions": solved.digest}, make)
 

@@ -118,6 +118,11 @@ def aliases() -> list[Alias]:
     return list(_ALIASES)
 
 
+def license_of(name: str) -> str:
+    """The license of a model that is known by a short name; empty for every other."""
+    return next((alias.license for alias in _ALIASES if alias.name == name), "")
+
+
 def status(alias: str) -> Status:
     """Whether `fetch(alias)` finds it in the cache. Raises `UsageError` for an unknown alias."""
     return Status.CACHED if _known(alias).folder.is_dir() else Status.ABSENT

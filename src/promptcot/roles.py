@@ -119,4 +119,4 @@ def resolve(recipe: Recipe, name: str) -> Role:
     else:
         path = models.resolve(spec.path, spec.revision)
         fingerprint = models.fingerprint(path)
-    return Role(name, path, fingerprint, engine, TEMPLATES[spec.template], spec.license)
+    return Role(name, path, fingerprint, engine, TEMPLATES[spec.template], spec.license or models.license_of(spec.path))

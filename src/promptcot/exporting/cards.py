@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from promptcot.exporting.facts import Facts, funnel_table, models_table, scores_table, table
-from promptcot.exporting.licenses import parts
+from promptcot.licenses import parts
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 HUB = frozenset({"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc0-1.0", "gpl-3.0", "bsd-3-clause", "openrail"})

@@ -8,21 +8,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 from promptcot.exporting.material import Material
+from promptcot.licenses import NONE, parts
 from promptcot.records import Record
 
 R = TypeVar("R", bound=Record)
-NONE = "none"
-"""How a row without a license is named, in `--allow` too."""
-
-
-def parts(license: str) -> list[str]:
-    """The licenses of an expression such as `MIT AND Apache-2.0`."""
-    return [part.strip() for part in license.split(" AND ")] if license else [NONE]
 
 
 def allowed(license: str, allow: Sequence[str]) -> bool:
-    """Whether every part of a license is among those allowed, case aside; all are where nothing is said."""
-    known = {name.lower() for name in allow}
+    """Whether every part of a license is among those allowed (expressions too), case aside; all are where nothing is said."""
+    known = {part.lower() for name in allow for part in parts(name)}
     return not known or all(part.lower() in known for part in parts(license))
 
 
