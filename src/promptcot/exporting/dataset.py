@@ -45,11 +45,13 @@ def _problems(material: Material) -> pa.Table:
     for p in material.problems:
         label = material.labels.get(p.id)
         known = ("answer", "tests", "status") if label else ()
-        reached = {name: getattr(label, name) for name in known} | ({"label": label.kind, "label_license": label.license} if label else {})
+        reached = {name: getattr(label, name) for name in known} | (
+            {"label": label.kind, "label_license": label.license, "label_evidence": label.evidence} if label else {}
+        )
         about = {"id": p.id, "domain": p.domain, "level": p.level, "concepts": list(p.concepts), "rationale": p.rationale}
         origin = {"generator": p.generator, "source": p.source, "license": p.license, "parents": list(p.parents)}
         rows.append({"problem": p.problem, **reached, **about, **origin})
-    names = ("problem", "answer", "tests", "label", "status", "label_license", "id", "domain", "level")
+    names = ("problem", "answer", "tests", "label", "status", "label_license", "label_evidence", "id", "domain", "level")
     more = [("concepts", pa.list_(text)), ("rationale", text), ("generator", text), ("source", text), ("license", text)]
     return pa.Table.from_pylist(rows, pa.schema([*((name, text) for name in names), *more, ("parents", pa.list_(text))]))
 

@@ -39,6 +39,7 @@ def only(material: Material, allow: Sequence[str]) -> tuple[Material, dict[str, 
         if problem.id in material.labels and problem.id not in labels:
             dropped[material.labels[problem.id].license or NONE] += 1
     problems = tuple(p for p in problems if p.id not in material.labels or p.id in labels)
+    labels = {p.id: labels[p.id] for p in problems if p.id in labels}
     done = replace(material, problems=problems, labels=labels, pairs=kept(material.pairs), traces=kept(material.traces))
     return done, dict(sorted(dropped.items()))
 
