@@ -4,11 +4,13 @@ import json
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from datasets import load_dataset
+from huggingface_hub import ModelCard
 
 from promptcot import api
 from promptcot.errors import UsageError
@@ -105,8 +107,7 @@ def test_a_folder_for_the_hub_loads_and_tells_where_it_comes_from(finished, tmp_
     assert {row["license"] for row in problems} == {"MIT", "Apache-2.0", "CC-BY-4.0"}
     card = (tmp_path / "hub" / "README.md").read_text(encoding="utf-8")
     head = yaml.safe_load(card.split("---\n")[1])
-    assert head["license"] == "other"
-    assert head["license_name"] == "Apache-2.0 AND CC-BY-4.0 AND MIT"
+    assert head["license"] == ["apache-2.0", "cc-by-4.0", "mit"]
     assert [config["config_name"] for config in head["configs"]] == ["problems", "traces"]
     assert head["size_categories"] == ["n<1K"]
     with pytest.raises(UsageError, match="not empty"):
@@ -224,7 +225,9 @@ def test_a_bad_row_is_named_by_file_line_and_key(shell, tmp_path):
 def test_the_hub_knows_its_licenses_by_name():
     assert license_fields("Apache-2.0") == {"license": "apache-2.0"}
     assert license_fields("none") == {"license": "unknown"}
-    assert license_fields("Own") == {"license": "other", "license_name": "Own"}
+    assert license_fields("Own AND none") == {"license": "other", "license_name": "own-and-none"}, "the hub takes such names alone"
+    assert license_fields("MIT AND Apache-2.0", several=True) == {"license": ["mit", "apache-2.0"]}
+    assert license_fields("MIT AND Apache-2.0")["license"] == "other", "a model has one"
     assert [size_category(n) for n in (0, 1_000, 10_000_000)] == ["n<1K", "1K<n<10K", "n>10M"]
 
 
@@ -246,8 +249,10 @@ def test_weights_leave_with_a_card(shell, tmp_path):
     assert (tmp_path / "out" / "model.safetensors").is_file()
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     head = yaml.safe_load(card.split("---\n")[1])
-    assert (head["license"], head["base_model"]) == ("apache-2.0", str(tmp_path / "base"))
-    for told in ("distill/student", "avg@1", "3 texts"):
+    assert head["license"] == "apache-2.0"
+    assert "base_model" not in head, "a folder of this machine is no name on the hub"
+    assert ModelCard.load(tmp_path / "out" / "README.md").data.pipeline_tag == "text-generation"
+    for told in ("distill/student", "avg@1", "3 texts", str(tmp_path / "base")):
         assert told in card
     assert "not empty" in shell("export", done, "--to", "model", "--out", tmp_path / "out", code=2).err
     assert "student" in shell("export", done, "--to", "model", "--role", "solver", "--out", tmp_path / "x", code=2).err
@@ -338,7 +343,7 @@ def played(folder, method, rounds) -> Path:
     (folder / "played.yaml").write_text(json.dumps(text), encoding="utf-8")
     opened = Run.create(folder / "played", load(str(folder / "played.yaml")).model_dump(mode="json", by_alias=True))
     asked = Question(id="q" * 32, benchmark="human", name="q", problem="Six and one?", grading="answer", reference="7", license="MIT")
-    facts = {"license": "MIT AND none", "parents": (asked.id,)}
+    facts: dict[str, Any] = {"license": "MIT AND none", "parents": (asked.id,)}
     right = [Attempt(id=f"{n}" * 32, problem=asked.id, draw=n, text="r</think>7", verdict="correct", **facts) for n in (1, 2)]
     pairs = [Pair(id=f"{n}" * 32, question=asked.id, round=n, prompt="p", chosen="r</think>7", rejected="8", **facts) for n in (1, 2)]
     chosen: list[tuple[str, type[Record], Record]] = (

@@ -31,7 +31,7 @@ from promptcot.sandbox.programs import Language, Program
 from promptcot.sandbox.runners import Runner, chosen
 from promptcot.store import StepSpec
 from promptcot.templates_annotation import Unusable
-from promptcot.templates_tests import ROUNDS, InputKind, generator_prompt, parse_tests, writer_prompt
+from promptcot.templates_tests import InputKind, asked_of, generator_prompt, parse_tests, writer_prompt
 from promptcot.verify.candidates import Candidate, generate
 from promptcot.verify.program_text import extract
 
@@ -87,9 +87,7 @@ class Wanted:
 
 def wanted(problem: Problem, code: Code) -> list[Wanted]:
     """The replies to ask for of a problem: the inputs spread over the rounds, then the generators."""
-    counts = [code.tests // len(ROUNDS) + (n < code.tests % len(ROUNDS)) for n in range(len(ROUNDS))]
-    asks: list[tuple[InputKind, int]] = [(kind, count) for kind, count in zip(ROUNDS, counts, strict=True) if count]
-    asks += [(InputKind.GENERATED, code.seeds)] * code.generators
+    asks = [*asked_of(code.tests), *[(InputKind.GENERATED, code.seeds)] * code.generators]
     return [Wanted(problem, draw, kind, count) for draw, (kind, count) in enumerate(asks)]
 
 

@@ -118,9 +118,9 @@ def aliases() -> list[Alias]:
     return list(_ALIASES)
 
 
-def license_of(name: str) -> str:
-    """The license of a model that is known by a short name; empty for every other."""
-    return next((alias.license for alias in _ALIASES if alias.name == name), "")
+def alias_of(name: str) -> Alias | None:
+    """What is known of a model by its short name; None for a folder or a hub id."""
+    return next((alias for alias in _ALIASES if alias.name == name), None)
 
 
 def status(alias: str) -> Status:

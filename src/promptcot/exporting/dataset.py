@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-import promptcot.exporting.licenses as licenses
 import promptcot.exporting.verl as verl
 from promptcot.durable import aside, disk_errors, make_folder, publish
 from promptcot.errors import UsageError
@@ -34,8 +33,7 @@ def write(material: Material, facts: Facts, folder: Path, left_out: dict[str, in
             file = f"data/{name}/train-00000-of-00001.parquet"
             verl.write(folder / file, table)
             configs[name] = table.num_rows, file
-    rows: list[Record] = [*material.problems, *material.labels.values(), *material.pairs, *material.traces]
-    write_text(folder / "README.md", data_card(facts, facts.name, configs, licenses.expression(rows), left_out))
+    write_text(folder / "README.md", data_card(facts, material, configs, left_out))
     return {name: count for name, (count, _) in configs.items()}
 
 

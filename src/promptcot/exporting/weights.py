@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import promptcot.exporting.facts as run_facts
-from promptcot import inspection
+from promptcot import inspection, models
 from promptcot.durable import aside, disk_errors, make_folder, publish, sync_tree
 from promptcot.errors import UsageError
 from promptcot.exporting.cards import model_card
 from promptcot.exporting.dataset import require_empty, write_text
 from promptcot.exporting.material import in_order
 from promptcot.records import Health
+from promptcot.roles import license_of
 from promptcot.stages import active
 from promptcot.store import Manifest, Run
 from promptcot.tables import from_table
@@ -90,7 +91,8 @@ def _card(run: Run, role: str, led: list[Fitted]) -> str:
     if name not in recipe.models and role == "posterior":
         name = "generator"
     spec = recipe.model(name)
-    base = (str(spec.path), spec.revision or "", spec.license)
+    alias = models.alias_of(str(spec.path))
+    base = (str(spec.path), spec.revision or (alias.source if alias else ""), license_of(spec))
     return model_card(facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""))
 
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from promptcot.attempts import of_question
 from promptcot.engines.chat_reply import wrapped
@@ -84,7 +85,7 @@ def right(tried: Tried, settings: SelfPlay, seed: int) -> Rows:
     if not tried.rate.kept:
         return [_out(tried)]
     found, spoiled = _usable(tried, frozenset({Verdict.CORRECT}), settings, seed)
-    facts = {"verdict": Verdict.CORRECT.value, "reasoning": "", "license": combined(tried.question.license, tried.license)}
+    facts: dict[str, Any] = {"verdict": Verdict.CORRECT.value, "reasoning": "", "license": combined(tried.question.license, tried.license)}
     made: list[Record] = [
         replace(attempt, text=tried.text(attempt), ids=tried.ids(attempt), **facts) for attempt in found[: settings.right]
     ]
