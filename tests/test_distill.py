@@ -10,13 +10,14 @@ from promptcot import api
 from promptcot.attempts import attempt_of
 from promptcot.distill import chosen, figures_of, licenses
 from promptcot.engines import chat_reply
+from promptcot.engines.chat_reply import Parted, joined, parted
 from promptcot.engines.hf_tokenizer import HfTokenizer
 from promptcot.engines.protocol import Completion
 from promptcot.outcomes import Drop, Finish
 from promptcot.recipe import Distill, Form
 from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures
 from promptcot.tables import from_table
-from promptcot.traces import Parted, joined, learned, parted, well_formed
+from promptcot.traces import learned, well_formed
 from tests.engines.conftest import save_tiny_model
 from tests.runs import Shell, jsonl, script
 

@@ -38,7 +38,7 @@ GRACE = 45
 
 FUNNEL = (
     *("seeds", "annotate", "synthesize/concept_sets", "problems", "synthesize/problems", "screen"),
-    *("distill/attempts", "distill/traces", "distill/texts"),
+    *("pairs", "traces", "distill/attempts", "distill/traces", "distill/texts"),
 )
 """Steps whose rows the report's funnel shows."""
 

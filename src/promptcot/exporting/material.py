@@ -42,17 +42,19 @@ class Material:
 
 
 def of_run(run: Run) -> Material:
-    """The rows of a run's finished steps: problems as they were kept, all rounds' pairs, the traces."""
+    """The rows of a run's finished steps: problems as they were kept, all rounds' pairs, the traces; of given pairs and traces those that a
+    fit has taken, where there was one."""
     done = [name for name in run.steps() if run.manifest(name) is not None]
     problems = next((name for name in PROBLEMS if name in done), None)
     labels = next((name for name in ("labels", "label") if name in done), None)
-    pairs = sorted((name for name in done if name.rpartition("/")[2] == "pairs"), key=in_order)
+    pairs = sorted((name for name in done if name.endswith("/pairs")), key=in_order) or [name for name in done if name == "pairs"]
+    traces = next((name for name in ("distill/traces", "traces") if name in done), None)
     return Material(
         where=str(run.path),
         problems=_rows(run, problems, Problem),
         labels={label.problem: label for label in _rows(run, labels, Label)},
         pairs=tuple(pair for name in pairs for pair in _rows(run, name, Pair)),
-        traces=_rows(run, "distill/traces" if "distill/traces" in done else None, Trace),
+        traces=_rows(run, traces, Trace),
     )
 
 
