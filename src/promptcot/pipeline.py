@@ -34,7 +34,7 @@ from promptcot.heldout import Pair as Both
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split
 from promptcot.recipe import SELF_PLAYED, Em, Recipe, Rule, Sample
-from promptcot.records import Attempt, ConceptSet, Dropped, Label, Pair, Problem, Record, Score, Seed, Trace, Triple
+from promptcot.records import Attempt, ConceptSet, Dropped, Label, Pair, Problem, Question, Record, Score, Seed, Trace, Triple
 from promptcot.roles import Role, resolve
 from promptcot.sandbox.runners import chosen
 from promptcot.seeds import Reading
@@ -314,12 +314,20 @@ class Session:
             return labeling.decided(self.place, problems, kept.digest, ways)
 
     @cached_property
+    def questions(self) -> Table[Question]:
+        """What the solver attempts."""
+        r = self.recipe
+        if r.self_play is None:
+            raise UsageError("the recipe has no `self_play`", where="self_play")
+        return self_play.questions(self.place, self._sources(), r.self_play, seed=r.seed)
+
+    @cached_property
     def played(self) -> list[Played]:
         """The rounds of self-play."""
         r = self.recipe
         if r.self_play is None:
             raise UsageError("the recipe has no `self_play`", where="self_play")
-        questions = self_play.questions(self.place, self._sources(), r.self_play, seed=r.seed)
+        questions = self.questions
         if not questions.arrow.num_rows:
             raise Stopped(
                 "there is no question to attempt",
