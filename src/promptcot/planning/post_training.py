@@ -8,7 +8,6 @@ model forward and backward, once an epoch, and before that once forward for the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import fmean
 
 from promptcot.outcomes import Split
 from promptcot.planning.corpus import SPLITS, Corpus, Rows, all_here, rows_in
@@ -144,7 +143,7 @@ class _SelfPlay:
             count = sum(rows_in(one, f"inputs.pairs.{number}") for number, one in enumerate(inputs))
             return Range.exact(count), self.figures["question_tokens"], self.figures["solution_tokens"]
         texts = [text for pair in here for text in (pair.chosen, pair.rejected)]
-        return Range.exact(len(here)), _tokens([p.prompt for p in here], self.figures), _tokens(texts, self.figures)
+        return _read(self.recipe, self.settings.solver, [pair.prompt for pair in here], texts, self.figures)
 
     def fitted(self, number: int, count: Range, prompt: Range, reply: Range) -> Iterator[Step]:
         """The reference of the pairs, and the fit."""
@@ -182,7 +181,9 @@ def distill_steps(recipe: Recipe, taught: Found, figures: Figures, rows: Rows | 
     if settings is None:
         return
     if recipe.inputs.traces:
-        count, prompt, reply = _given_traces(recipe, figures, rows)
+        if settings.student is None:
+            return
+        count, prompt, reply = _given_traces(recipe, settings.student, figures, rows)
     else:
         asked = taught.all
         prompt, reply = figures["solving_prompt_tokens"] + asked.tokens, figures["solution_tokens"].at_most(settings.sample.max_tokens)
@@ -201,22 +202,24 @@ def _solved(recipe: Recipe, settings: Distill, taught: Found, prompt: Range, rep
         yield _graded("distill/traces", role, taught.code.problems * draws, figures)
 
 
-def _given_traces(recipe: Recipe, figures: Figures, rows: Rows | None) -> tuple[Range, Range, Range]:
+def _given_traces(recipe: Recipe, student: str, figures: Figures, rows: Rows | None) -> tuple[Range, Range, Range]:
     inputs, here = recipe.inputs.traces, rows.traces if rows is not None else None
     if here is None and all_here(inputs):
         here = read_traces(inputs, domain=recipe.domain, seed=recipe.seed).rows
     if here is None:
         count = sum(rows_in(one, f"inputs.traces.{number}") for number, one in enumerate(inputs))
         return Range.exact(count), figures["question_tokens"], figures["solution_tokens"]
-    texts = [trace.reasoning + trace.answer for trace in here]
-    return Range.exact(len(here)), _tokens([t.prompt for t in here], figures), _tokens(texts, figures)
+    return _read(recipe, student, [trace.prompt for trace in here], [trace.reasoning + trace.answer for trace in here], figures)
 
 
 # both
 
 
-def _tokens(texts: Sequence[str], figures: Figures) -> Range:
-    return Range.exact(fmean(map(len, texts))) / figures["characters_per_token"] if texts else ZERO
+def _read(recipe: Recipe, role: str, prompts: Sequence[str], replies: Sequence[str], figures: Figures) -> tuple[Range, Range, Range]:
+    """Given rows that are here: how many, and the tokens of a prompt and of a reply."""
+    count = Range.exact(len(prompts))
+    prompt, reply = (asked(recipe, role, texts, count, figures).tokens for texts in (prompts, replies))
+    return count, prompt, reply
 
 
 def _graded(name: str, role: str, attempts: Range, figures: Figures) -> Step:
