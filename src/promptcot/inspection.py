@@ -118,6 +118,11 @@ LATER: dict[str, tuple[str, type[Record]]] = {
 """The rows that post-training works on: step and class by their field in `Rows`."""
 
 
+def kept_step(recipe: Recipe) -> str:
+    """The step with the problems that a run goes on with: those that passed its screens, were given, or were synthesized."""
+    return "screen" if recipe.screen else "problems" if recipe.inputs.problems else "synthesize/problems"
+
+
 def rows_of(run: Run) -> Rows | None:
     """The triples (or, before annotation, the seeds), given concept sets, kept problems and rows of post-training that a
     run has so far; None without any."""
@@ -128,7 +133,7 @@ def rows_of(run: Run) -> Rows | None:
 
     recipe, triples = recipe_of(run), rows("annotate", Triple)
     sets = rows("synthesize/concept_sets", ConceptSet) if recipe.inputs.concept_sets else []
-    last = "screen" if recipe.screen else "problems" if recipe.inputs.problems else "synthesize/problems"
+    last = kept_step(recipe)
     kept = rows(last, Problem) if run.manifest(last) is not None else None
     made = {key: rows(step, record) if run.manifest(step) is not None else None for key, (step, record) in LATER.items()}
     found = Rows(() if triples or recipe.annotate is None else rows("seeds", Seed), triples, sets, kept, **made)

@@ -68,3 +68,8 @@ def parted(text: str, reasoning: str = "") -> Parted | Drop:
 def joined(reasoning: str, answer: str) -> str:
     """A trace as one text, its reasoning between tags."""
     return f"{BEGIN}\n{reasoning}\n{END}\n\n{answer}" if reasoning else answer
+
+
+def opened(text: str) -> str:
+    """A text that begins inside its thought, since its prompt had opened that, with the tag before it; any other as it is."""
+    return f"{BEGIN}\n{text.lstrip()}" if END in text and BEGIN not in text else text

@@ -15,7 +15,7 @@ from promptcot.outcomes import Drop, Grading
 from promptcot.recipe import SelfPlay, Training
 from promptcot.records import Dropped, Pair, inherited, record_id
 from promptcot.roles import Role
-from promptcot.self_play.fits import fitted, opens_thought
+from promptcot.self_play.fits import fitted, opening
 from promptcot.self_play.form import OPEN, malformed
 from promptcot.self_play.waves import round_seed
 from promptcot.store import StepSpec
@@ -44,17 +44,12 @@ def pairs(place: Workplace, given: Table[Pair], solver: Role, settings: SelfPlay
     """The step `self_play/1/pairs`: the given pairs that are built as `settings.form` asks, as they go on after the solver's prompt."""
     facts = settings.model_dump(include={"form", "chat"})
     spec = StepSpec("self_play/1/pairs", Pair, SCHEMA, facts, {"pairs": given.digest, "solver": solver.digest})
-    opened = cache(partial(_opened, solver, settings))
+    begun = cache(partial(opening, solver, settings))
 
     def make(pair: Pair) -> Rows:
-        return [_usable(pair, settings, opened=opened())]
+        return [_usable(pair, settings, opened=bool(begun()))]
 
     return place.rows(spec, given.rows, partial(each, make=make), shard_rows=SHARD_ROWS)
-
-
-def _opened(solver: Role, settings: SelfPlay) -> bool:
-    """Whether the solver's chat template opens the thought, whatever form is asked for."""
-    return opens_thought(solver, settings.model_copy(update={"form": "think"}))
 
 
 def _usable(pair: Pair, settings: SelfPlay, *, opened: bool) -> Pair | Dropped:
