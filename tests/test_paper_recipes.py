@@ -22,7 +22,7 @@ from tests.evaluation import samples
 from tests.runs import Shell, jsonl
 from tests.served import stub
 from tests.served.laws import SCRIPT
-from tests.test_code_labels import DOUBLE, WRITER, fenced
+from tests.test_code_labels import DOUBLE, fenced, pairs
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("sandbox")]  # servers are started, programs run, a model is fitted
 
@@ -65,7 +65,9 @@ def thought(answer: str) -> str:
 SOMETIMES = fenced("python", "n = int(input())\nprint(n * 2 if n < 10 or {digit} else n + 10)").removeprefix("Thinking.</think>")
 SOLVER = ((DOUBLE, thought(SOMETIMES)), ("Read a number", thought(SOMETIMES)), ("goats", thought(r"\boxed{7}")))
 VOTER = ((DOUBLE, fenced("python", "n = int(input())\nprint(n * 2 if n < 10 else n + {draw} - {draw} + 10)")), ("boats", r"\boxed{1}"))
-BOATS = [f"How many boats of {n} seats are on a lake that was given {n * n} seats by its {n} owners in all?" for n in range(3, 7)]
+KINDS = {"edge cases": ("9\n", "18"), "complex cases": ("11\n", "21"), "error-prone cases": ("8\n", "16"), "critical path": ("25\n", "35")}
+WRITER = [(kind, pairs(test)) for kind, test in KINDS.items()]
+BOATS = [f"How many boats of {n} seats are on a lake that was given {n * n} seats by its {n} owners in all?" for n in range(3, 6)]
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ def shell(monkeypatch, capsys, data):
 def walked(shell: Shell, folder: Path, name: str, **models: Path) -> tuple[Run, Any]:
     """The shipped recipe run with these models, a few rows of each input."""
     paths = [f"--set=models.{role}.path={path}" for role, path in models.items()]
-    shell("run", name, "--run", folder / "run", "--rows", "4", *paths, *SMALL)
+    shell("run", name, "--run", folder / "run", "--rows", "10", *paths, *SMALL)
     done = api.status(folder / "run")["stages"]
     assert [s["name"] for s in done] == active(load(name))
     assert {s["state"] for s in done} == {"done"}
@@ -114,7 +116,7 @@ def walked(shell: Shell, folder: Path, name: str, **models: Path) -> tuple[Run, 
     return Run.open(folder / "run"), api.open(folder / "run")
 
 
-SMALL = ("--set=training.dtype=fp32",)
+SMALL = ("--set=training.dtype=fp32", "--set=evaluate.rows=2")
 """All that is changed of a recipe but its models and the number of rows."""
 
 

@@ -49,8 +49,8 @@ class Material:
 
 def of_run(run: Run) -> Material:
     """The rows of the finished steps of a run's recipe: problems that passed its screens, all rounds' pairs, the traces; right attempts of
-    self-play are traces too, and given pairs and traces are themselves where no stage takes them. What an earlier recipe made is left alone,
-    and no stage stands in for one that has not ended."""
+    self-play are traces too, and given pairs and traces are themselves where no stage takes them. What an earlier recipe made is left
+    alone, and no stage stands in for one that has not ended."""
     recipe = inspection.recipe_of(run)
     stages, play = set(active(recipe)), recipe.self_play
     rounds = [f"self_play/{n}/{'right' if play.method == 'sft' else 'pairs'}" for n in range(1, play.rounds + 1)] if play else []
