@@ -7,7 +7,7 @@ from promptcot.recipe import SELF_PLAYED, Recipe
 
 STAGES = (
     *("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label"),
-    *("self_play", "distill", "evaluate", "report"),
+    *("self_play", "refine", "distill", "evaluate", "report"),
 )
 """Every stage, in the order of the data."""
 DISTILLED = "distilled"
@@ -29,6 +29,7 @@ def active(recipe: Recipe) -> list[str]:
         "screen": recipe.screen is not None,
         "label": recipe.label is not None and not given.labels,
         "self_play": recipe.self_play is not None,
+        "refine": recipe.refine is not None,
         "distill": recipe.distill is not None,
         "evaluate": recipe.evaluate is not None,
         "report": True,
@@ -44,6 +45,7 @@ def require_roles(recipe: Recipe) -> None:
     if "label" in active(recipe) and recipe.label is not None:
         asked += [recipe.label.voter, recipe.label.code.writer or recipe.label.voter]
     asked += [recipe.self_play.solver] if recipe.self_play is not None else []
+    asked += ["generator"] if recipe.refine is not None else []
     if recipe.distill is not None:
         _require_labels(recipe)
         asked += [role for role in (recipe.distill.teacher, recipe.distill.student) if role is not None]

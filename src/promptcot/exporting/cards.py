@@ -80,18 +80,21 @@ def _recipe(facts: Facts) -> str:
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 
 
-def model_card(facts: Facts, role: str, base: tuple[str, str, str], steps: Sequence[tuple[str, str]], evaluated: str) -> str:
+def model_card(
+    facts: Facts, role: str, base: tuple[str, str, str], steps: Sequence[tuple[str, str]], evaluated: str, *, before: str = ""
+) -> str:
     """A model's card. `base`: name, revision, license; `steps`: each fit that led here, and what it was fitted on; `evaluated`: the model's
-    name in the scores, empty where it has none."""
+    name in the scores, empty where it has none; `before`: the lineage of a base that has a card of its own."""
     name, revision, license = base
     fields = {**license_fields(license), "base_model": name, "library_name": "transformers", "pipeline_tag": "text-generation"}
     fields["tags"] = ["promptcot", role]  # type: ignore[assignment]
     lineage = table(("step", "fitted on"), list(steps)) if steps else "No fit: these are the base model's weights.\n"
+    earlier = f"Where the base came from, by its own card:\n\n{before}\n\n" if before else ""
     scores = tuple(s for s in facts.scores if s.model == evaluated)
     told = scores_table(scores) if scores else "Not evaluated in this run.\n"
     return (
         f"{header(fields)}\n# {facts.name}: {role}\n\nThe {role} of the run `{facts.name}`, fitted with promptcot {facts.version}"
         f" (PromptCoT 2.0, arXiv 2509.19894).\n\n## Lineage\n\nBase: `{name}`, revision {revision or 'not pinned'}, license"
-        f" {license or 'not stated'}.\n\n{lineage}\n## Data\n\n{models_table(facts)}\n{funnel_table(facts)}\n"
+        f" {license or 'not stated'}.\n\n{lineage}\n{earlier}## Data\n\n{models_table(facts)}\n{funnel_table(facts)}\n"
         f"## Recipe\n\n```yaml\n{_recipe(facts)}```\n\n## Scores\n\n{told}"
     )
