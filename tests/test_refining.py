@@ -251,6 +251,7 @@ def log_p(folder, problems):
         return sum(sum(s.log_p) for s in engine.score([ScoreRequest(t.id, cut.generator(t, cut.rationale(t.rationale))) for t in rows]))
 
 
+@pytest.mark.slow
 def test_a_real_model_is_refined_exported_with_its_lineage_and_taken_up_by_the_next_run(shell, recipe, tmp_path):
     told = shell("run", recipe(), "--run", tmp_path / "first").err
     assert "refine: 3 problems in the band, 0 of them left out as too alike, 3 chosen" in told
@@ -278,6 +279,7 @@ def test_a_real_model_is_refined_exported_with_its_lineage_and_taken_up_by_the_n
     assert "Apache-2.0" in card.split("## Data")[0], "the lineage of the base is in the card: what it was fitted from, and by which license"
 
 
+@pytest.mark.slow
 def test_a_finished_refinement_is_found_again_and_the_verb_runs_it_alone(shell, recipe, tmp_path):
     run = tmp_path / "run"
     shell("run", recipe(), "--run", run, "--until", "self_play")
