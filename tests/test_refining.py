@@ -1,6 +1,7 @@
 """The stage `refine`: which problems the generator is fitted on, that it learns exactly these, and how the next run takes it up."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,13 +9,17 @@ import pytest
 
 from promptcot import api
 from promptcot.diversity import Reference
+from promptcot.engines import open_engine
+from promptcot.engines.protocol import ScoreRequest
 from promptcot.errors import Stopped
-from promptcot.executors import MemoryWorkplace
+from promptcot.executors import MemoryWorkplace, each
 from promptcot.outcomes import Drop
-from promptcot.recipe import Floor, Input, Refine, Training
+from promptcot.recipe import EngineSpec, Floor, Input, Refine, Training
 from promptcot.records import ConceptRate, ConceptSet, PassRate, Problem, Question, Triple, content_hash
 from promptcot.refining import Solved, choose, refined
 from promptcot.seeds import read_problems
+from promptcot.segments import Segmenter
+from promptcot.store import StepSpec
 from promptcot.tables import from_table
 from tests import toy
 from tests.engines.conftest import save_tiny_model
@@ -83,9 +88,6 @@ def test_rates_find_their_problems_through_the_questions(tmp_path):
     place = MemoryWorkplace(tmp_path)
 
     def table(rows, record):
-        from promptcot.executors import each
-        from promptcot.store import StepSpec
-
         return place.rows(StepSpec(record.__name__, record, 1, {}, {}), rows, lambda t: each(t, lambda r: [r]), shard_rows=9)
 
     questions = [Question(id=f"q-{n}", parents=parents, benchmark="labeled", name=n, problem=n, grading="answer")
@@ -239,16 +241,14 @@ def recipe(tmp_path):
 
 def log_p(folder, problems):
     """log p of the generator in a folder of the problems' texts, rationale and problem together."""
-    from promptcot.engines import open_engine
-    from promptcot.engines.protocol import ScoreRequest
-    from promptcot.recipe import EngineSpec
-    from promptcot.segments import Segmenter
-
     with open_engine(folder, EngineSpec(device="cpu", dtype="fp32")) as engine:
         cut = Segmenter(engine.tokenizer)
-        rows = [Triple(id=f"{n}", family="", concepts=p["concepts"], level=p["level"], rationale=p["rationale"], problem=p["problem"])
-                for n, p in enumerate(problems)]  # fmt: skip
-        return sum(sum(s.log_p) for s in engine.score([ScoreRequest(t.id, cut.generator(t, cut.rationale(t.rationale))) for t in rows]))
+        rows = [
+            Triple(id=f"{n}", family="", concepts=p["concepts"], level=p["level"], rationale=p["rationale"], problem=p["problem"])
+            for n, p in enumerate(problems)
+        ]
+        asked = [ScoreRequest(t.id, cut.generator(t, cut.rationale(t.rationale or ""))) for t in rows]
+        return math.fsum(p for scored in engine.score(asked) for p in scored.log_p)
 
 
 @pytest.mark.slow

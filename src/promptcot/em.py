@@ -157,7 +157,7 @@ def _fit(place: Workplace, number: int, start: Role, selections: Sequence[Select
     """Fit a role to the selections and the replayed triples, or (selections None) to p(x|c) alone."""
     fit, seed = setting.em.fit, setting.seed + number
     with start.open() as engine:
-        segmenter = start.segmenter(engine)
+        segmenter = start.bare.segmenter(engine)
         if selections is None:
             examples = annotated_examples(start.name, train.rows, segmenter, with_rationale=False)
         else:

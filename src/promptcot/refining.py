@@ -190,7 +190,7 @@ def refined(
 ) -> Role:
     """The step `refine/generator`: p fitted to the chosen problems and a share of the `annotated` human triples, which keep weight 1 while
     those of the chosen have mean 1."""
-    rows, start = choice.chosen.rows, replace(generator, shots=())
+    rows, start = choice.chosen.rows, generator.bare
     weight = _weights(rows, rates, settings)
     with start.open() as engine:
         segmenter = start.segmenter(engine)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from promptcot.outcomes import Drop
 
 _WORK = {"math": "math problem", "code": "programming problem"}
-_HEADING = r"^[ \t]*(?:#+[ \t]*)?(?:\*\*|__)?{name}(?:[ \t]*:)?(?:\*\*|__)?[ \t]*{rest}"
-_PROBLEM = re.compile(_HEADING.format(name="Problem(?:[ \t]+statement)?", rest=r"(?:(?<=[:*_])|$)"), re.MULTILINE | re.IGNORECASE)
-_SOLVED = re.compile(_HEADING.format(name="(?:Solution|Answer|Final answer)", rest=r"(?:(?<=[:*_])|$)"), re.MULTILINE | re.IGNORECASE)
+_HEADING = r"^[ \t]*(?:#+[ \t]*)?[*_]{{0,2}}(?:{name})[*_]{{0,2}}(?:[ \t]*:[*_]{{0,2}}|[ \t]*$)"
+_PROBLEM = re.compile(_HEADING.format(name=r"Problem(?:[ \t]+statement)?"), re.MULTILINE | re.IGNORECASE)
+_SOLVED = re.compile(_HEADING.format(name=r"Solution|(?:Final[ \t]+)?answer"), re.MULTILINE | re.IGNORECASE)
 
 
 def direct_prompt(domain: str, concepts: Sequence[str], level: str) -> str:

@@ -216,6 +216,8 @@ def _notes(recipe: Recipe, labeled: str, corpus: Corpus, workers: Mapping[str, W
         notes.append(f"all {recipe.em.rounds} rounds of EM are counted; the bound may end them earlier")
     if recipe.self_play is not None:
         notes.append("`self_play` is not counted: neither its attempts nor its fits")
+    if recipe.refine is not None:
+        notes.append("`refine` is not counted: how many problems are worth fitting is not known")
     if corpus.too_long:
         notes.append(f"{corpus.too_long} training texts exceed training.max_tokens ({recipe.training.max_tokens}) and will be dropped")
     if any(w.engine.kind == "openai" for w in workers.values()):
