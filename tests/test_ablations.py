@@ -8,6 +8,8 @@ import yaml
 import promptcot
 from promptcot import api
 from promptcot.models import fingerprint
+from promptcot.planning.machines import planned_machine
+from promptcot.planning.planner import plan_recipe
 from promptcot.recipes import builtin_recipes, load
 from promptcot.self_play import fits
 from promptcot.stages import active
@@ -187,3 +189,13 @@ def test_the_solver_is_trained_on_synthesized_problems_by_the_same_settings(tmp_
     assert {row["benchmark"] for row in run["self_play/questions"].to_pylist()} == {"labeled"}
     assert len(improving) == len(kinds)
     assert api.open(run.folder)["evaluate/scores"].num_rows > 0
+
+
+def test_a_plan_of_the_direct_prompt_counts_no_rationale():
+    def sampled(name):
+        found = load(name)
+        stages = plan_recipe(found, planned_machine(found)).stages
+        return next(stage for stage in stages if stage.name == "synthesize").tokens.sampled.mid
+
+    assert sampled("baseline-direct") == pytest.approx(sampled("ablation-concepts-only"))
+    assert sampled("baseline-direct") < 0.9 * sampled("ablation-no-em")
