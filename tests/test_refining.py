@@ -302,6 +302,7 @@ def test_a_reference_that_changed_is_another_choice(tmp_path):
     [
         ({"self_play": None}, 2, "there is no `self_play`"),
         ({"models": {"solver": "here"}}, 2, "no model has the role `generator`"),
+        ({"inputs": {"pairs": ["here.jsonl"]}, "self_play": {}}, 2, "given pairs bring no pass rates"),
         ({"synthesize": {"prompt": "direct"}}, 2, "`direct` asks a model as it is, but `refine`"),
     ],
 )

@@ -2,9 +2,9 @@
 
     seeds -> triples -> start (p0, q0) -> em (best p) -> problems -> screened -> report
 
-A stage is active when its section is in the recipe. Rows given in `inputs` are a stage too (`seeds`, `problems`, `labels`, `attempts`;
-triples under `annotate`, concept sets under `synthesize`) and take the place of the one that would make them. What is finished loads
-from the run folder, so a session is also how finished runs are read.
+A stage is active when its section is in the recipe. Rows given in `inputs` are a stage too (`seeds`, `problems`, `labels`, `attempts`,
+`pairs`, `traces`; triples under `annotate`, concept sets under `synthesize`) and take the place of the one that would make them. What is
+finished loads from the run folder, so a session is also how finished runs are read.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ from promptcot.evaluation.stage import Evaluated
 from promptcot.executors import LocalWorkplace, Rows, Table, Task, each, side_by_side
 from promptcot.gates import Gate
 from promptcot.grading import Grader
-from promptcot.heldout import Pair
+from promptcot.heldout import Pair as Both
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split
 from promptcot.recipe import SELF_PLAYED, Em, Recipe, Rule, Sample
-from promptcot.records import Attempt, ConceptSet, Dropped, Label, Problem, Record, Score, Seed, Trace, Triple
+from promptcot.records import Attempt, ConceptSet, Dropped, Label, Pair, Problem, Question, Record, Score, Seed, Trace, Triple
 from promptcot.roles import Role, resolve
 from promptcot.sandbox.runners import chosen
 from promptcot.seeds import Reading
@@ -85,9 +85,11 @@ class Session:
             "problems": lambda: self.problems,
             "labels": lambda: self.labels,
             "attempts": lambda: self.attempts,
+            "pairs": lambda: self.given_pairs,
+            "traces": lambda: self.given_traces,
             "screen": lambda: self.screened,
             "label": lambda: self.labels,
-            "self_play": lambda: self.played,
+            "self_play": lambda: self.self_played,
             "refine": lambda: self.refined,
             "distill": self._distill,
             "evaluate": lambda: self.scores,
@@ -175,17 +177,17 @@ class Session:
         return self.recipe.em is None or self.recipe.em.rule is not Rule.NO_RATIONALE
 
     @cached_property
-    def start(self) -> Pair:
+    def start(self) -> Both:
         """p0 and q0: cold-started, or the recipe's models as they are."""
         r = self.recipe
         generator = resolve(r, "generator")
         posterior = resolve(r, "posterior") if "posterior" in r.models else generator
         if r.cold_start is None:
-            return Pair(generator, posterior)
+            return Both(generator, posterior)
         pair = cold_start(
             self.place, generator, posterior, self.train, r.cold_start, r.training, seed=r.seed, with_rationale=self.with_rationale
         )
-        return Pair(*pair)
+        return Both(*pair)
 
     @cached_property
     def gates(self) -> list[Gate]:
@@ -333,12 +335,20 @@ class Session:
             return labeling.decided(self.place, problems, kept.digest, ways)
 
     @cached_property
+    def questions(self) -> Table[Question]:
+        """What the solver attempts."""
+        r = self.recipe
+        if r.self_play is None:
+            raise UsageError("the recipe has no `self_play`", where="self_play")
+        return self_play.questions(self.place, self._sources(), r.self_play, seed=r.seed)
+
+    @cached_property
     def played(self) -> list[Played]:
         """The rounds of self-play."""
         r = self.recipe
         if r.self_play is None:
             raise UsageError("the recipe has no `self_play`", where="self_play")
-        questions = self_play.questions(self.place, self._sources(), r.self_play, seed=r.seed)
+        questions = self.questions
         if not questions.arrow.num_rows:
             raise Stopped(
                 "there is no question to attempt",
@@ -360,10 +370,14 @@ class Session:
         digest = " ".join(table.digest if table else "-" for table in (problems, found, human))
         return self_play.Sources(problems.rows if problems else (), found.rows if found else (), human.rows if human else (), digest)
 
-    @property
+    @cached_property
     def self_played(self) -> Role:
-        """The solver of the last round, by the name that `evaluate.models` has for it."""
-        return replace(self.played[-1].solver, name=SELF_PLAYED)
+        """The solver of the last round, or the one fitted on given pairs, by the name that `evaluate.models` has for it."""
+        r = self.recipe
+        if not r.inputs.pairs or r.self_play is None:
+            return replace(self.played[-1].solver, name=SELF_PLAYED)
+        solver = resolve(r, r.self_play.solver)
+        return replace(self_play.learn(self.place, self.given_pairs, solver, r.self_play, r.training, seed=r.seed), name=SELF_PLAYED)
 
     @cached_property
     def refined(self) -> Role:
@@ -400,10 +414,12 @@ class Session:
 
     @cached_property
     def traces(self) -> Table[Trace]:
-        """The teacher's solutions that are kept."""
+        """The teacher's solutions that are kept, or given ones."""
         r = self.recipe
         if r.distill is None:
             raise UsageError("the recipe has no `distill`", where="distill")
+        if r.inputs.traces:
+            return distill.given(self.place, self.given_traces, r.distill)
         labels = self.labels if r.distill.verify else None
         problems, teacher = distill.chosen(self.kept.rows, labels.rows if labels else None, r.distill), resolve(r, r.distill.teacher)
         by_problem = {label.problem: label for label in labels.rows} if labels else {}
@@ -472,6 +488,20 @@ class Session:
         r = self.recipe
         reading = seeds.read_attempts(r.inputs.attempts, domain=r.domain, seed=r.seed)
         return self._given("attempts", Attempt, reading, [i.model_dump() for i in r.inputs.attempts])
+
+    @cached_property
+    def given_pairs(self) -> Table[Pair]:
+        """Pairs from outside."""
+        r = self.recipe
+        reading = seeds.read_pairs(r.inputs.pairs, domain=r.domain, seed=r.seed)
+        return self._given("pairs", Pair, reading, [i.model_dump() for i in r.inputs.pairs])
+
+    @cached_property
+    def given_traces(self) -> Table[Trace]:
+        """Solutions from outside, to learn from."""
+        r = self.recipe
+        reading = seeds.read_traces(r.inputs.traces, domain=r.domain, seed=r.seed)
+        return self._given("traces", Trace, reading, [i.model_dump() for i in r.inputs.traces])
 
     @cached_property
     def screened(self) -> Table[Problem]:

@@ -39,7 +39,7 @@ GRACE = 45
 FUNNEL = (
     *("seeds", "annotate", "synthesize/concept_sets", "problems", "synthesize/problems", "screen"),
     *("refine/in_band", "refine/chosen"),
-    *("distill/attempts", "distill/traces", "distill/texts"),
+    *("pairs", "traces", "distill/attempts", "distill/traces", "distill/texts"),
 )
 """Steps whose rows the report's funnel shows."""
 
@@ -130,7 +130,16 @@ def _worked_on(session: Session, stage: str) -> Rows:
         return Rows(seeds=session.seeds.rows) if recipe.annotate and recipe.inputs.seeds else Rows()
     triples = session.triples.rows if recipe.inputs.seeds or recipe.inputs.triples else ()
     sets = session.concept_sets.rows if stage == "synthesize" and recipe.inputs.concept_sets else ()
-    return Rows(triples=triples, concept_sets=sets, kept=session.kept.rows if stage == "label" else None)
+    stages = set(active(recipe))
+    kept = session.kept.rows if stage in ("label", "self_play", "distill") and {"synthesize", "problems"} & stages else None
+    return Rows(
+        triples=triples,
+        concept_sets=sets,
+        kept=kept,
+        questions=session.questions.rows if stage == "self_play" and "pairs" not in stages else None,
+        pairs=session.given_pairs.rows if "pairs" in stages else None,
+        traces=session.given_traces.rows if "traces" in stages else None,
+    )
 
 
 def _only(changes: Changes, only: str) -> Callable[[StepSpec, Run], str]:

@@ -54,6 +54,30 @@ def test_the_node_recipe_holds_at_most_400_gpu_hours_even_where_all_goes_badly()
     assert max(stage.memory.need.high for stage in plan.stages if stage.memory) <= plan.machine.memory
 
 
+@pytest.mark.parametrize(
+    ("name", "stage"), [("paper-selfplay-4b", "self_play"), ("paper-selfplay-30b", "self_play"), ("paper-sft-7b", "distill")]
+)
+def test_of_the_papers_post_training_only_the_fit_is_refused(name, stage):
+    found = load(name)
+    plan = plan_recipe(found, planned_machine(found))
+    [refusal] = plan.refusals
+    assert (refusal.stage, refusal.exit_code) == (stage, 5)
+    assert refusal.what.startswith("fitting `Qwen/")
+
+
+def test_the_papers_post_training_has_its_numbers():
+    """Prompts of self-play, by section 5; tokens of teacher traces, by section 6."""
+    for name, prompts in (("paper-selfplay-4b", 48_113), ("paper-selfplay-30b", 11_209)):
+        found = load(name)
+        own, human = (sum(given.rows or 0 for given in inputs) for inputs in (found.inputs.problems, found.inputs.seeds))
+        assert own + human == prompts
+        assert found.self_play is not None
+        assert found.self_play.human == pytest.approx(human / prompts, abs=1e-4)
+    taught = load("paper-sft-7b")
+    assert sum(given.rows or 0 for given in taught.inputs.problems) == 4_766_890
+    assert plan_recipe(taught, planned_machine(taught)).stage("distill").tokens.sampled.mid == pytest.approx(35e9, rel=0.01)
+
+
 @pytest.mark.parametrize("name", ["paper-math", "paper-code"])
 def test_of_the_papers_recipes_the_fits_are_refused_and_nothing_else(name):
     found = load(name)

@@ -105,6 +105,27 @@ _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
         "share of math problems whose first draws leave the vote open",
         "assumption: between none and all",
     ),
+    ("labeled_share", (0.3, 0.7, 1.0), "share of problems that get a label", "assumption"),
+    (
+        "failed_share",
+        (0.1, 0.4, 0.8),
+        "share of a solver's attempts that are not right",
+        "assumption: questions that are easy for it, to hard ones",
+    ),
+    (
+        "pass_rate_concentration",
+        (1, 1, 1),
+        "a + b of the beta distribution of questions' pass rates",
+        "assumption: most questions are nearly always or nearly never solved",
+    ),
+    ("usable_share", (0.6, 0.9, 1.0), "share of pairs, or right attempts, that are distinct and well formed", "assumption"),
+    ("trace_share", (0.6, 0.9, 1.0), "share of a teacher's solutions that are kept", "assumption"),
+    (
+        "suite_tests",
+        (1, 4, 16),
+        "tests that a program is run on",
+        "assumption: the first that fails ends it; 3 to 4 tests a problem in arXiv 2509.19894, 12 and more by `label.code`",
+    ),
     ("tested_share", (0.5, 0.95, 1.0), "share of programming problems with a test that can be used", "assumption"),
     ("program_share", (0.5, 0.9, 1.0), "share of solutions that hold a program", "assumption"),
     (

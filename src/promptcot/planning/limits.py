@@ -67,7 +67,7 @@ class Feasibility:
         if worker.free or shape is None:
             return None
         if step.kind is Kind.FIT:
-            return self._training(shape)
+            return self._training(shape, max(self.recipe.training.batch_tokens, step.longest))
         if worker.engine.kind == "openai":
             return None
         if worker.engine.kind == "vllm" and not self.machine.is_cpu:
@@ -84,8 +84,9 @@ class Feasibility:
             int(rows),
         )
 
-    def _training(self, shape: ModelShape) -> Memory:
-        training, tokens = self.recipe.training, self.recipe.training.batch_tokens
+    def _training(self, shape: ModelShape, tokens: int) -> Memory:
+        """Of a fit whose widest forward pass has so many tokens: an example that is wider than `batch_tokens` passes alone."""
+        training = self.recipe.training
         rate = self.figures["checkpoint_bytes" if training.gradient_checkpointing else "activation_bytes"]
         activations = rate * (tokens * shape.hidden * shape.layers)
         if training.gradient_checkpointing:
