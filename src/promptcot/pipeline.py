@@ -17,10 +17,27 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
-from promptcot import annotate, code_labels, distill, em, gates, handover, labeling, labels, models, screening, seeds, self_play, synthesis
+from promptcot import (
+    annotate,
+    code_labels,
+    distill,
+    earlier,
+    em,
+    gates,
+    handover,
+    labeling,
+    labels,
+    models,
+    refining,
+    screening,
+    seeds,
+    self_play,
+    synthesis,
+)
 from promptcot.cold_start import cold_start
 from promptcot.concept_use import ConceptUse, WordingEmbedder
 from promptcot.contamination import NgramIndex
+from promptcot.diversity import Reference
 from promptcot.em import EmResult, Round, Setting
 from promptcot.engines import open_embedder
 from promptcot.engines.protocol import Embedder
@@ -73,6 +90,7 @@ class Session:
             "screen": lambda: self.screened,
             "label": lambda: self.labels,
             "self_play": lambda: self.self_played,
+            "refine": lambda: self.refined,
             "distill": self._distill,
             "evaluate": lambda: self.scores,
         }
@@ -242,7 +260,7 @@ class Session:
 
     def concept_use(self, names: Sequence[str] = ()) -> ConceptUse | None:
         """The rule whether a problem uses its concepts, learned from the training triples; None without any."""
-        given = [t for t in self.train.rows if t.concepts] if self.recipe.inputs.seeds or self.recipe.inputs.triples else []
+        given = [t for t in self._annotated_train if t.concepts]
         return ConceptUse.fit(given, concepts=names, embedder=self._embedder[0]) if given else None
 
     @cached_property
@@ -254,7 +272,9 @@ class Session:
             return self._given("synthesize/concept_sets", ConceptSet, reading, [i.model_dump() for i in r.inputs.concept_sets])
         assert r.synthesize is not None
         embedder, digest = self._embedder
-        return synthesis.concept_sets(self.place, self.triples.rows, self.triples.digest, embedder, digest, r.synthesize, seed=r.seed)
+        found, weakness = self.triples, r.synthesize.weakness
+        weak = synthesis.weak_concepts(self.place, found.rows, earlier.tried(weakness.rates), weakness) if weakness else None
+        return synthesis.concept_sets(self.place, found.rows, found.digest, embedder, digest, r.synthesize, seed=r.seed, weak=weak)
 
     @cached_property
     def problems(self) -> Table[Problem]:
@@ -277,6 +297,7 @@ class Session:
             passes=r.synthesize.passes,
             seed=r.seed,
             with_rationale=self.with_rationale,
+            direct=r.synthesize.prompt == "direct",
         )
 
     @cached_property
@@ -344,7 +365,7 @@ class Session:
     def _sources(self) -> self_play.Sources:
         stages = set(active(self.recipe))
         problems = self.kept if {"synthesize", "problems"} & stages else None
-        found = self.labels if {"label", "labels"} & stages else None
+        found = self._found_labels
         human = self.seeds if "seeds" in stages else None
         digest = " ".join(table.digest if table else "-" for table in (problems, found, human))
         return self_play.Sources(problems.rows if problems else (), found.rows if found else (), human.rows if human else (), digest)
@@ -357,6 +378,39 @@ class Session:
             return replace(self.played[-1].solver, name=SELF_PLAYED)
         solver = resolve(r, r.self_play.solver)
         return replace(self_play.learn(self.place, self.given_pairs, solver, r.self_play, r.training, seed=r.seed), name=SELF_PLAYED)
+
+    @cached_property
+    def refined(self) -> Role:
+        """The generator, fitted on its own problems that are worth solving; the next run begins with it."""
+        r = self.recipe
+        if r.refine is None:
+            raise UsageError("the recipe has no `refine`", where="refine")
+        last, human = self.played[-1], self._annotated_train
+        sets = self.concept_sets.rows if "synthesize" in active(r) else []
+        solved = refining.Solved.of(self.kept, self._found_labels, last.questions, last.rates, sets)
+        texts, asked = human or solved.problems, sets or solved.problems
+        reference = Reference(tuple(row.problem for row in texts), tuple(row.concepts for row in asked))
+        choice = refining.choose(self.place, solved, reference, r.refine, seed=r.seed, with_rationale=self.with_rationale)
+        self.say(str(choice))
+        return refining.refined(
+            self.place,
+            self.generator,
+            choice,
+            solved.rates,
+            human,
+            r.refine,
+            r.training,
+            seed=r.seed,
+            with_rationale=self.with_rationale,
+        )
+
+    @property
+    def _annotated_train(self) -> tuple[Triple, ...]:
+        return self.train.rows if self.recipe.inputs.seeds or self.recipe.inputs.triples else ()
+
+    @property
+    def _found_labels(self) -> Table[Label] | None:
+        return self.labels if {"label", "labels"} & set(active(self.recipe)) else None
 
     @cached_property
     def traces(self) -> Table[Trace]:

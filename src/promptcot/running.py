@@ -38,6 +38,7 @@ GRACE = 45
 
 FUNNEL = (
     *("seeds", "annotate", "synthesize/concept_sets", "problems", "synthesize/problems", "screen"),
+    *("refine/in_band", "refine/chosen"),
     *("pairs", "traces", "distill/attempts", "distill/traces", "distill/texts"),
 )
 """Steps whose rows the report's funnel shows."""
@@ -239,6 +240,8 @@ def _models(session: Session) -> list[ModelRow]:
     if session.recipe.self_play is not None and session.recipe.self_play.method != "none":
         solver = session.self_played
         rows.append(ModelRow(role="solver, self-played", name=str(solver.path), revision=solver.fingerprint[:16]))
+    if "refine" in active(session.recipe):
+        rows.append(ModelRow(role="generator, refined", name=str(session.refined.path), revision=session.refined.fingerprint[:16]))
     if "distill" in active(session.recipe) and (fitted := session.recipe.distill) is not None and fitted.student is not None:
         path = session.distilled.path
         rows.append(ModelRow(role="student, distilled", name=str(path), revision=fingerprint(path)[:16]))

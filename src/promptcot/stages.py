@@ -8,7 +8,7 @@ from promptcot.recipe import SELF_PLAYED, Recipe
 STAGES = (
     *("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts"),
     *("pairs", "traces", "screen", "label"),
-    *("self_play", "distill", "evaluate", "report"),
+    *("self_play", "refine", "distill", "evaluate", "report"),
 )
 """Every stage, in the order of the data."""
 DISTILLED = "distilled"
@@ -32,6 +32,7 @@ def active(recipe: Recipe) -> list[str]:
         "screen": recipe.screen is not None,
         "label": recipe.label is not None and not given.labels,
         "self_play": recipe.self_play is not None,
+        "refine": recipe.refine is not None,
         "distill": recipe.distill is not None,
         "evaluate": recipe.evaluate is not None,
         "report": True,
@@ -49,6 +50,7 @@ def require_roles(recipe: Recipe) -> None:
     if "label" in active(recipe) and recipe.label is not None:
         asked += [recipe.label.voter, recipe.label.code.writer or recipe.label.voter]
     asked += [recipe.self_play.solver] if recipe.self_play is not None else []
+    asked += ["generator"] if recipe.refine is not None else []
     if recipe.distill is not None:
         _require_labels(recipe)
         teacher = None if recipe.inputs.traces else recipe.distill.teacher
@@ -72,6 +74,12 @@ def _require_rows_for_it(recipe: Recipe) -> None:
             "`inputs.pairs` take the place of the solver's attempts, so there is one fit, on pairs",
             where="self_play.method" if play.method != "dpo" else "self_play.rounds",
             remedy="`method: dpo` and `rounds: 1`, or no `inputs.pairs`",
+        )
+    if recipe.inputs.pairs and recipe.refine is not None:
+        raise UsageError(
+            "given pairs bring no pass rates, which say what problems are worth fitting the generator on",
+            where="refine",
+            remedy="let `self_play` make its attempts: no `inputs.pairs`",
         )
     if recipe.inputs.traces and distill is not None and distill.verify:
         raise UsageError(

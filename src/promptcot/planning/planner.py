@@ -229,6 +229,8 @@ def _notes(
         notes.append(f"all {recipe.em.rounds} rounds of EM are counted; the bound may end them earlier")
     if recipe.self_play is not None and recipe.self_play.rounds > 1:
         notes.append(f"all {recipe.self_play.rounds} rounds of self-play are counted, as if each solver failed as often as the first")
+    if recipe.refine is not None:
+        notes.append("`refine` is not counted: how many problems are worth fitting is not known")
     if corpus.too_long:
         notes.append(f"{corpus.too_long} training texts exceed training.max_tokens ({recipe.training.max_tokens}) and will be dropped")
     if any(w.engine.kind == "openai" for w in workers.values()):

@@ -91,7 +91,8 @@ class _Work:
 
     def __init__(self, recipe: Recipe, corpus: Corpus, figures: Figures) -> None:
         self.recipe, self.corpus, self.figures = recipe, corpus, figures
-        self.with_rationale = recipe.em is None or recipe.em.rule is not Rule.NO_RATIONALE
+        direct = recipe.synthesize is not None and recipe.synthesize.prompt == "direct"
+        self.with_rationale = not direct and (recipe.em is None or recipe.em.rule is not Rule.NO_RATIONALE)
         self.shots = recipe.cold_start.shots if recipe.cold_start else 0
         self.lengths = corpus.lengths if self.with_rationale else replace(corpus.lengths, rationale=ZERO)
 

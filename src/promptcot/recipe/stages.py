@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from promptcot.recipe.refining import Weakness
 from promptcot.recipe.section import Fit, Sample, Strict
 
 
@@ -174,10 +175,15 @@ class Synthesize(Strict):
     """Concepts per set."""
     temperature: float = Field(0.2, gt=0)
     """Of the concept sampler's softmax."""
+    weakness: Weakness | None = None
+    """Draw concepts that a solver is weak at more often."""
     levels: list[str] = []
     """Levels to draw from; empty: those of the training triples, by frequency."""
     passes: int = Field(1, gt=0)
     """Completions per concept set."""
+    prompt: Literal["design", "direct"] = "design"
+    """What the generator reads. `design`: its own prompt, to be answered by a rationale and a problem. `direct`: a baseline, an instruct
+    model is asked in its chat template to write a problem with these concepts, without any rationale."""
     sample: Sample = Sample(temperature=0.8, max_tokens=512)
     """How p samples."""
 
