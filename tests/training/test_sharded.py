@@ -92,9 +92,9 @@ def test_each_process_holds_half_of_every_weight_and_what_accelerate_makes_of_it
 
 
 def test_killed_processes_go_on_with_the_same_losses_and_one_alone_can_too(llama: Path, tmp_path: Path) -> None:
-    whole = run(llama, tmp_path / "whole", tmp_path / "unused", 0, 15, "fsdp2", 2)
+    whole = run(llama, tmp_path / "whole", tmp_path / "unused", 0, 10, "fsdp2", 2)
     out, kept = tmp_path / "out", tmp_path / "kept"
-    command = [sys.executable, "-m", "tests.training.killed", str(llama), str(out), str(kept), "4", "15", "fsdp2", "2"]
+    command = [sys.executable, "-m", "tests.training.killed", str(llama), str(out), str(kept), "4", "10", "fsdp2", "2"]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
     wait_for_the_end_of_processes_naming(str(tmp_path))
     assert not out.exists()
@@ -104,10 +104,10 @@ def test_killed_processes_go_on_with_the_same_losses_and_one_alone_can_too(llama
     assert not torch.equal(*numbers), "each process drops out on its own"
     shutil.copytree(kept, tmp_path / "alone")
 
-    resumed = run(llama, out, kept, 0, 15, "fsdp2", 2)
+    resumed = run(llama, out, kept, 0, 10, "fsdp2", 2)
     assert 0 < resumed.resumed_tokens < resumed.total_tokens
     assert resumed.losses == whole.losses
     assert_same_folder(out, tmp_path / "whole", atol=0)
-    alone = run(llama, tmp_path / "single", tmp_path / "alone", 0, 15, "single", 1)
+    alone = run(llama, tmp_path / "single", tmp_path / "alone", 0, 10, "single", 1)
     assert alone.resumed_tokens == resumed.resumed_tokens
     assert alone.losses == pytest.approx(whole.losses, rel=1e-3, abs=1e-4)

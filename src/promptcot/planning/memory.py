@@ -78,7 +78,7 @@ def _copies(training: Training, figures: Figures, shape: ModelShape) -> Range:
     ends = 2 * shape.vocabulary * shape.hidden
     layer = max(0.0, shape.parameters - ends) / shape.layers
     if training.launch == "fsdp2":
-        return figures["gathered_bytes"] * (layer * figures["gathered_layers"].mid + ends)
+        return figures["gathered_bytes"] * (figures["gathered_layers"] * layer + Range.exact(ends))
     kept = shape.parameters / shape.layers if training.method == "lora" and training.gradient_checkpointing else shape.parameters
     return figures["autocast_bytes"] * kept
 
