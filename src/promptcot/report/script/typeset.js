@@ -1,7 +1,7 @@
 // Texts with formulas and code. KaTeX builds elements, with `trust` off: no links, images, classes or styles from the text. What it cannot
 // read stays as it was written. Code is colored by a few rules of our own, since highlighters make HTML, which this page refuses to parse.
 const PIECES = /```([\w+#-]*)[^\S\n]*\n([\s\S]*?)```|\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\]|\\\(([\s\S]+?)\\\)|(?<![\\$])\$(?![\s$])((?:\\.|[^\\$\n])+?)(?<!\s)\$(?!\d)|(\\begin\{(align|equation|gather|cases|aligned|array|pmatrix|bmatrix)\*?\}[\s\S]+?\\end\{\8\*?\})/g;
-const LIMITS = { formulas: 300, length: 4000 };
+const LIMITS = { formulas: 300, length: 4000, depth: 250, elements: 20000 }; // a browser tab dies of elements nested thousands deep
 const OPTIONS = { throwOnError: true, trust: false, strict: "ignore", maxSize: 12, maxExpand: 300, output: "htmlAndMathml" };
 const CODE = /(#[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/)|("""[\s\S]*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|\b(\d[\w.]*)\b|\b(and|as|assert|async|auto|await|bool|break|case|char|class|const|continue|def|del|do|double|elif|else|except|False|false|finally|float|for|from|global|if|import|in|include|int|is|lambda|let|long|None|nonlocal|not|null|nullptr|or|pass|print|raise|return|self|std|string|struct|switch|template|this|throw|True|true|try|typename|using|vector|void|while|with|yield)\b/g;
 
@@ -44,10 +44,22 @@ function pieces(text) {
   return found.filter((piece) => piece !== "");
 }
 
+/** Whether a tree is shallow and small enough to lay out. */
+function bearable(tree) {
+  let level = [tree];
+  for (let depth = 0, elements = 0; level.length; depth += 1) {
+    elements += level.length;
+    if (depth > LIMITS.depth || elements > LIMITS.elements) return false;
+    level = level.flatMap((node) => [...node.children]);
+  }
+  return true;
+}
+
 function formula(library, piece) {
   const node = el("span", { class: piece.display ? "formula display" : "formula" });
   try {
     library.render(piece.tex, node, { ...OPTIONS, displayMode: piece.display });
+    if (!bearable(node)) throw new RangeError("too deep or too large");
   } catch (error) {
     if (!(error instanceof library.ParseError) && !(error instanceof RangeError)) throw error;
     node.replaceChildren(piece.raw);
