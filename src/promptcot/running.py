@@ -214,13 +214,21 @@ def report_beside(a: Path, b: Path, *, out: Path | None = None, say: Callable[[s
     Raises `UsageError` where a folder holds no run, or one with a stage that is not done."""
     first, second = _side(a, say), _side(b, say)
     try:
-        of = [stored.read(Run.open(folder), model) for folder, model in ((a, None), (b, None))]
-        evaluated: Beside | str = compare(of[0], of[1], level=0.95)
+        evaluated: list[Beside] | str = _compared(Run.open(a), Run.open(b))
     except UsageError as error:
         evaluated = error.what
     page = out or b / "report" / f"beside-{a.resolve().name}.html"
     write_whole(page, beside.render(first, second, version=__version__, evaluated=evaluated).encode())
     return page
+
+
+def _compared(a: Run, b: Run) -> list[Beside]:
+    """The models of two runs on their common benchmarks: the only one of each, or those of the same name. Raises `UsageError`."""
+    names = [stored.graded_models(run) for run in (a, b)]
+    both = [name for name in names[0] if name in names[1]]
+    if max(map(len, names)) <= 1 or not both:
+        return [compare(stored.read(a), stored.read(b), level=0.95)]
+    return [compare(stored.read(a, name), stored.read(b, name), level=0.95) for name in both]
 
 
 def _side(folder: Path, say: Callable[[str], None]) -> Side:

@@ -23,13 +23,24 @@ class Stored:
     tries: bool
 
 
-def read(run: Run, model: str | None = None) -> list[Stored]:
-    """What a run has graded, of one model. Raises `UsageError` where there is nothing, or several models and none is named."""
+def graded_models(run: Run) -> list[str]:
+    """The names of the models that a run has graded."""
+    return sorted({name for name, _ in _steps(run)})
+
+
+def _steps(run: Run) -> dict[tuple[str, str], list[str]]:
+    """Finished steps of grades, by model and benchmark."""
     found = defaultdict[tuple[str, str], list[str]](list)
     for step in run.steps():
         parts = step.split("/")
         if len(parts) == 4 and parts[0] == "evaluate" and parts[3].startswith("grades") and run.manifest(step):
             found[parts[2], parts[1]].append(step)
+    return found
+
+
+def read(run: Run, model: str | None = None) -> list[Stored]:
+    """What a run has graded, of one model. Raises `UsageError` where there is nothing, or several models and none is named."""
+    found = _steps(run)
     models = sorted({name for name, _ in found})
     if not models:
         raise UsageError("nothing is graded here", where=str(run.path), remedy="run `promptcot evaluate` first")

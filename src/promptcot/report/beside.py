@@ -27,7 +27,7 @@ class Side:
     recipe: Recipe
 
 
-def render(a: Side, b: Side, *, version: str, evaluated: Beside | str) -> str:
+def render(a: Side, b: Side, *, version: str, evaluated: Sequence[Beside] | str) -> str:
     """The page. `evaluated` is their comparison, or why there is none."""
     sides = (a, b)
     made = (_recipes(sides), _funnels(sides), _em(sides), _corpora(sides), _evaluation(evaluated))
@@ -42,17 +42,17 @@ def render(a: Side, b: Side, *, version: str, evaluated: Beside | str) -> str:
     )
 
 
-def _headline(evaluated: Beside | str, sides: tuple[Side, Side]) -> str:
+def _headline(evaluated: Sequence[Beside] | str, sides: tuple[Side, Side]) -> str:
     if isinstance(evaluated, str):
         kept = [side.data.facts.kept for side in sides]
         if None in kept:
             return "Two runs beside each other; no benchmark was evaluated in both."
         return f"{wording.counted(kept[0] or 0, 'problems')} in A, {wording.count(kept[1])} in B; no benchmark was evaluated in both."
-    first = evaluated.rows[0]
+    first = evaluated[0].rows[0]
     size, verdict = wording.full(_share(first.found.difference, "questions"), signed=True), first.found.verdict
     says = {"gain": "B is better than A", "worse": "B is worse than A"}.get(verdict, "There is no evidence that B differs from A")
-    rest = len(evaluated.rows) - 1
-    return f"{says} on {first.benchmark}: {size}" + (f", and {wording.counted(rest, 'further benchmarks')} below." if rest else ".")
+    rest = sum(len(one.rows) for one in evaluated) - 1
+    return f"{says} on {first.benchmark}: {size}" + (f", and {wording.counted(rest, 'further comparisons')} below." if rest else ".")
 
 
 def _recipes(sides: tuple[Side, Side]) -> Section:
@@ -179,9 +179,13 @@ def _levels(kept: Sequence[Sequence[ProblemRow]]) -> Grid:
     return Grid("Kept problems by level", ("Level", "A", "B"), tuple((level, counts[0][level], counts[1][level]) for level in levels))
 
 
-def _evaluation(found: Beside | str) -> Section:
-    if isinstance(found, str):
-        return Section("evaluation", "Evaluation", (Paragraph(f"There is nothing to compare: {found}."),))
+def _evaluation(evaluated: Sequence[Beside] | str) -> Section:
+    if isinstance(evaluated, str):
+        return Section("evaluation", "Evaluation", (Paragraph(f"There is nothing to compare: {evaluated}."),))
+    return Section("evaluation", "Evaluation", tuple(block for found in evaluated for block in _pair(found)))
+
+
+def _pair(found: Beside) -> list[Block]:
     rows = tuple(
         (
             f"{row.benchmark}, {row.metric}",
@@ -208,4 +212,4 @@ def _evaluation(found: Beside | str) -> Section:
             blocks.append(Paragraph(f"{row.benchmark}: {sides}; they are in no difference.", quiet=True))
     if any(row.found.verdict == Change.WORSE for row in found.rows):
         blocks.insert(1, Caution("B is worse than A on at least one benchmark."))
-    return Section("evaluation", "Evaluation", tuple(blocks))
+    return blocks

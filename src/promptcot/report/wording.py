@@ -206,7 +206,7 @@ def reason(name: str) -> str:
 
 def stage(name: str) -> str:
     """A stage's name as words."""
-    return "EM" if name == "em" else (text := reason(name))[:1].upper() + text[1:]
+    return "EM" if name == "em" else (text := reason(name.replace("/", ": ")))[:1].upper() + text[1:]
 
 
 def headline(data: ReportData) -> str:
