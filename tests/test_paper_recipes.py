@@ -116,7 +116,7 @@ def walked(shell: Shell, folder: Path, name: str, **models: Path) -> tuple[Run, 
     return Run.open(folder / "run"), api.open(folder / "run")
 
 
-SMALL = ("--set=training.dtype=fp32", "--set=evaluate.rows=2")
+SMALL = ("--set=training.dtype=fp32", "--set=training.launch=single", "--set=training.processes=1", "--set=evaluate.rows=2")
 """All that is changed of a recipe but its models and the number of rows."""
 
 

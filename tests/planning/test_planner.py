@@ -54,15 +54,18 @@ def test_the_node_recipe_holds_at_most_400_gpu_hours_even_where_all_goes_badly()
     assert max(stage.memory.need.high for stage in plan.stages if stage.memory) <= plan.machine.memory
 
 
-@pytest.mark.parametrize(
-    ("name", "stage"), [("paper-selfplay-4b", "self_play"), ("paper-selfplay-30b", "self_play"), ("paper-sft-7b", "distill")]
-)
-def test_of_the_papers_post_training_only_the_fit_is_refused(name, stage):
+@pytest.mark.parametrize("name", ["paper-selfplay-4b", "paper-selfplay-30b"])
+def test_of_the_papers_self_play_only_the_fit_is_refused(name):
     found = load(name)
     plan = plan_recipe(found, planned_machine(found))
     [refusal] = plan.refusals
-    assert (refusal.stage, refusal.exit_code) == (stage, 5)
+    assert (refusal.stage, refusal.exit_code) == ("self_play", 5)
     assert refusal.what.startswith("fitting `Qwen/")
+
+
+def test_of_the_papers_distillation_nothing_is_refused():
+    found = load("paper-sft-7b")
+    assert not plan_recipe(found, planned_machine(found)).refusals
 
 
 def test_the_papers_post_training_has_its_numbers():
