@@ -93,7 +93,7 @@ def _card(run: Run, role: str, led: list[Fitted]) -> str:
     spec = recipe.model(name)
     alias = models.alias_of(str(spec.path))
     base = (str(spec.path), spec.revision or (alias.source if alias else ""), license_of(spec))
-    return model_card(facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""))
+    return model_card(facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""), name)
 
 
 def _copy(source: Path, folder: Path) -> None:
