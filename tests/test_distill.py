@@ -10,6 +10,7 @@ from promptcot import api
 from promptcot.attempts import attempt_of
 from promptcot.distill import chosen, figures_of
 from promptcot.engines import chat_reply
+from promptcot.engines.chat_reply import Parted, joined, parted
 from promptcot.engines.hf_tokenizer import HfTokenizer
 from promptcot.engines.protocol import Completion
 from promptcot.licenses import combined
@@ -18,7 +19,7 @@ from promptcot.recipe import Distill, Form
 from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures
 from promptcot.store import Run
 from promptcot.tables import from_table
-from promptcot.traces import Parted, joined, learned, parted, well_formed
+from promptcot.traces import learned, well_formed
 from tests.engines.conftest import save_tiny_model
 from tests.runs import Shell, jsonl, script
 

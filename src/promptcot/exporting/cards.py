@@ -16,7 +16,7 @@ import yaml
 from promptcot.exporting import sections as of
 from promptcot.exporting.facts import Facts
 from promptcot.exporting.licenses import expression
-from promptcot.exporting.markdown import plain, sections, table
+from promptcot.exporting.markdown import fenced, plain, sections, table
 from promptcot.exporting.material import Material
 from promptcot.licenses import NONE, parts
 
@@ -106,10 +106,18 @@ def data_card(facts: Facts, material: Material, configs: Mapping[str, tuple[int,
 
 
 def model_card(
-    facts: Facts, role: str, base: tuple[str, str, str], steps: Sequence[tuple[str, str]], evaluated: str = "", beside: str = ""
+    facts: Facts,
+    role: str,
+    base: tuple[str, str, str],
+    steps: Sequence[tuple[str, str]],
+    evaluated: str = "",
+    *,
+    beside: str = "",
+    before: str = "",
 ) -> str:
     """A model's card. `base`: name, revision, license; `steps`: each fit that led here, and what it was fitted on; `evaluated` and
-    `beside`: the names that the model and its base have in the scores, empty where it has none."""
+    `beside`: the names that the model and its base have in the scores, empty where it has none; `before`: the lineage of a base that has a
+    card of its own."""
     name, revision, license = base
     fields: dict[str, Any] = {**license_fields(license), "library_name": "transformers", "pipeline_tag": "text-generation"}
     if _HUB_ID.fullmatch(name) and not Path(name).exists():
@@ -117,6 +125,8 @@ def model_card(
     fields["tags"] = ["promptcot", role]
     lineage = table(("step", "fitted on"), list(steps)) if steps else "No fit: these are the base model's weights.\n"
     told = f"Base: {plain(name)}, revision {plain(revision or 'not pinned')}, license {plain(license or 'not stated')}.\n\n{lineage}"
+    if before:
+        told += f"\nWhere the base came from, by its own card:\n\n{fenced(before)}"
     body = [
         ("Lineage", told),
         ("How it was made", of.made(facts)),

@@ -10,6 +10,7 @@ from promptcot.recipe.inputs import Input, Inputs
 from promptcot.recipe.limits import Budget, Gates, Limits, Planned, StageLimits
 from promptcot.recipe.models import EngineSpec, ModelSpec
 from promptcot.recipe.post_training import Band, SelfPlay
+from promptcot.recipe.refining import Floor, Refine, Weakness
 from promptcot.recipe.section import Fit, Sample, Strict
 from promptcot.recipe.stages import (
     Annotate,
@@ -45,6 +46,7 @@ __all__ = [
     "EngineSpec",
     "Evaluate",
     "Fit",
+    "Floor",
     "Form",
     "Gates",
     "Input",
@@ -55,6 +57,7 @@ __all__ = [
     "ModelSpec",
     "Planned",
     "Recipe",
+    "Refine",
     "Reject",
     "Rule",
     "Sample",
@@ -64,4 +67,5 @@ __all__ = [
     "Strict",
     "Synthesize",
     "Training",
+    "Weakness",
 ]
