@@ -84,6 +84,15 @@ def test_a_turn_is_what_the_students_template_goes_on_with(tmp_path, template, r
     assert tokenizer.chat_reply([{"role": "user", "content": "q"}], reasoning, "a") == turn
 
 
+@pytest.mark.parametrize("template", [PLAIN, THINKING])
+@pytest.mark.parametrize("reasoning", ["", "s"])
+def test_an_answer_that_also_stands_in_the_end_of_the_turn_is_learned_without_it(tmp_path, template, reasoning):
+    """`</s>` holds an `s`."""
+    turn = HfTokenizer.open(student(tmp_path / "student", template)).chat_reply([{"role": "user", "content": "q"}], reasoning, "s")
+    assert turn.endswith("s")
+    assert "</s" not in turn
+
+
 def test_what_the_template_rewrites_is_not_taken_for_its_thinking_form():
     assert chat_reply.rendered("<u>q<a>", "<u>q<a>r then a", "r", "a") == "r then a"
     assert chat_reply.rendered("<u>q<a>", "<u>q<a>a", "r", "a") is None, "the reasoning was left out"

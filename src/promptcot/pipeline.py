@@ -353,7 +353,7 @@ class Session:
             raise Stopped(
                 "there is no question to attempt",
                 where="self_play",
-                remedy="labeled problems, `human` with seeds that have answers, or `tasks`",
+                remedy="problems with `label:` or `inputs.labels`; `human: 1` and `inputs.seeds` that bring answers or tests; or `tasks`",
             )
         with where_possible(self.say) as helper:
             grader = Grader(r.self_play, helper, chosen(r.self_play.runner))

@@ -19,20 +19,20 @@ from dataclasses import dataclass
 from promptcot.outcomes import Drop
 
 BEGIN, END = TAGS = ("<think>", "</think>")
+MARK = "\ue000"
+"""A character of nobody's: an answer that is found again in what a template makes of it."""
 KEYS = ("reasoning_content", "reasoning", "thinking")
 """What templates call the reasoning of a message."""
 
 
-def rendered(prefix: str, whole: str, reasoning: str, answer: str) -> str | None:
+def rendered(prefix: str, whole: str, reasoning: str, answer: str, tail: str = "") -> str | None:
     """What a template wrote after the prefix, up to the end of the answer; None where it left the reasoning out or changed the prefix.
 
-    `whole` is the conversation with the assistant's turn, as the template renders it."""
-    if not whole.startswith(prefix):
+    `whole` is the conversation with the assistant's turn, as the template renders it; `tail` what it writes after any answer."""
+    if not whole.startswith(prefix) or not whole.endswith(tail):
         return None
-    turn = whole[len(prefix) :]
-    end = turn.rfind(answer)
-    place = turn.find(reasoning) if reasoning else 0
-    return turn[: end + len(answer)] if place >= 0 and place + len(reasoning) <= end else None
+    turn = whole[len(prefix) : len(whole) - len(tail)]
+    return turn if turn.endswith(answer) and reasoning in turn[: len(turn) - len(answer)] else None
 
 
 def wrapped(prefix: str, reasoning: str, answer: str) -> str:

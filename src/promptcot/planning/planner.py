@@ -11,8 +11,9 @@ from promptcot.planning.corpus import NO_ROWS, Corpus, Rows, corpus_of
 from promptcot.planning.evaluations import evaluate_steps
 from promptcot.planning.figures import ZERO, Figure, Figures, Range
 from promptcot.planning.labels import label_steps, labeled_of
-from promptcot.planning.limits import Feasibility, Memory, Refusal, over_budget
+from promptcot.planning.limits import Feasibility, Refusal, over_budget
 from promptcot.planning.machines import Machine
+from promptcot.planning.memory import Memory
 from promptcot.planning.post_training import distill_steps, questions_of, self_play_steps, taught_of
 from promptcot.planning.shapes import ModelShape, shape_of
 from promptcot.planning.speeds import HOUR, Measured, Speeds, Worker
