@@ -1,8 +1,8 @@
 """The paper's post-training recipes walked from end to end: every stage of the shipped files, at the size of a rehearsal.
 
-Nothing is skipped and nothing of ours replaced. Stand-ins are what is outside: vLLM's servers (`tests.served.stub`, which answer over HTTP
-with canned replies, as the scripted engine does), the models (a llama of 32 hidden units over characters, really fitted by our worker), and
-the data.
+Nothing is skipped and nothing of ours replaced, but that the fit is in one process (sharded: `tests/training/test_sharded.py`). Stand-ins
+are what is outside: vLLM's servers (`tests.served.stub`, which answer over HTTP with canned replies, as the scripted engine does), the
+models (a llama of 32 hidden units over characters, really fitted by our worker), and the data.
 """
 
 import json
