@@ -17,7 +17,8 @@ FLOORS: tuple[str, ...] = (
     "errors outcomes records usage durable words intervals outside lines",
     "templates templates_annotation templates_solving templates_tests recipe recipes tables",
     "store models starter engines sandbox stages",
-    "verify executors metering budgets changes segments training duplicates contamination concepts concept_use leak wellposed triples",
+    "verify executors metering budgets changes segments training concepts concept_use leak wellposed triples"
+    " shingles minhash duplicates contamination",
     "roles seeds progress rewards",
     "fitting attempts grading traces labeling code_suites procedural",
     "annotate cold_start estep mstep synthesis screening labels code_labels self_play distill gates heldout health bounds handover",
@@ -49,7 +50,7 @@ FENCES = {
     "typer": {"cli", "cli_verify", "cli_evaluate", "cli_export"},
     "jinja2": {"report"},
     "plotly": {"report"},
-    "rensa": {"duplicates"},
+    "rensa": {"minhash"},
     "math_verify": {"verify"},
     "sympy": {"verify"},
     "mpmath": {"verify"},
