@@ -3,8 +3,10 @@ name their line."""
 
 import gzip
 import json
+import os
 import random
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -56,7 +58,9 @@ def test_the_shared_stretches_are_those_of_the_shared_runs(held, text, n):
     elif len(words(held)) >= n:
         assert (Rule.NGRAM in found) == bool(both)
         if both:
-            assert {run for stretch in found[Rule.NGRAM].runs for run in runs(stretch)} == both
+            stretches = found[Rule.NGRAM].runs
+            assert both <= {run for stretch in stretches for run in runs(stretch)}
+            assert {w for stretch in stretches for w in stretch.split()} == {w for run in both for w in run.split()}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -279,3 +283,17 @@ def test_a_file_that_is_no_text_is_an_error(tmp_path, content):
 def test_an_unknown_set_is_an_error():
     with pytest.raises(UsageError, match="human-evil"):
         evaluation_texts("human-evil")
+
+
+@pytest.mark.skipif("PROMPTCOT_DATA" not in os.environ, reason="needs the evaluation sets")
+def test_human_problems_of_one_format_are_not_taken_for_leaks_of_one_another():
+    """Half of Codeforces against the other half: without phrases 97 % count as contaminated, with them the versions, and a few."""
+    lines = (Path(os.environ["PROMPTCOT_DATA"]) / "codeforces.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line)["problem"] for line in lines]
+    flagged = {}
+    for frequent in (0, 3):
+        made = NgramIndex(frequent=frequent)
+        made.add("held", found[::2])
+        made.learn(found[1::2])
+        flagged[frequent] = sum(any(c.decisive for c in contacts) for contacts in made.contacts(found[1::2]))
+    assert (flagged[0], flagged[3]) == (198, 55)

@@ -1,10 +1,12 @@
 """Near-duplicates against the definition, in any order, on both ways of finding candidates."""
 
+import json
 import os
 import random
 import subprocess
 import sys
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from promptcot.duplicates import EXACT_UP_TO, Neighbor, clusters, components, neighbors_of
 from promptcot.shingles import Shingles
-from promptcot.words import normal_form, words
+from promptcot.words import normal_form, text_hash, words
 
 texts = st.lists(st.lists(st.sampled_from(["ant", "bee", "cow", "dog", "7"]), max_size=12).map(" ".join), max_size=14)
 thresholds = st.sampled_from([0.2, 0.5, 0.7, 1.0])
@@ -166,3 +168,15 @@ def test_sets_take_eight_bytes_a_gram_and_equal_sets_have_equal_prints():
     prints = sets.prints().tolist()
     assert prints[0] == prints[1] != prints[2]
     assert prints[3] == prints[5] != prints[4]
+
+
+@pytest.mark.skipif("PROMPTCOT_DATA" not in os.environ, reason="needs the evaluation sets")
+@pytest.mark.parametrize(("name", "rows", "removed"), [("codeforces", 408, 40), ("math500", 500, 0), ("lcb_v5_statements", 279, 0)])
+def test_of_distinct_human_problems_next_to_nothing_is_removed(name, rows, removed):
+    """11 of the 40 are exact copies, most others an easy and a hard version of one problem."""
+    lines = (Path(os.environ["PROMPTCOT_DATA"]) / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line)["problem"] for line in lines]
+    assert len(found) == rows
+    for exact_up_to in (0, EXACT_UP_TO):
+        assert sum(root != i for i, root in enumerate(clusters(found, exact_up_to=exact_up_to))) == removed
+    assert len(found) - len({text_hash(text) for text in found}) == (11 if name == "codeforces" else 0)

@@ -166,3 +166,8 @@ def test_what_stays_is_clean_and_stays_again(chosen):
     kept = screen(rows, [seed("s", POND)], RULES, evaluation(rows)).kept
     assert screen(kept, [seed("s", POND)], RULES, evaluation(kept)).kept == kept
     assert len({r.problem.lower() for r in kept}) == len(kept)
+
+
+def test_a_problem_that_names_no_concepts_ignores_none():
+    use = ConceptUse.fit([seed(f"s{n}", text) for n, text in enumerate((TRAM, POND, CARDS, HELD))])
+    assert [row.id for row in screen([problem("a", "What is 3 + 4?", concepts=())], [], RULES, concept_use=use).kept] == ["a"]

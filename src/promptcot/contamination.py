@@ -199,7 +199,7 @@ def merged(tokens: Sequence[str], begins: Iterable[tuple[int, int]]) -> tuple[st
     for start, length in sorted(begins):
         if not length:
             continue
-        if stretches and start <= stretches[-1][1]:
+        if stretches and start < stretches[-1][1]:
             stretches[-1][1] = max(stretches[-1][1], start + length)
         else:
             stretches.append([start, start + length])

@@ -230,4 +230,7 @@ def _ill_posed(problem: Problem) -> Objection | None:
 def _off_concept(rows: Sequence[Problem], concept_use: ConceptUse) -> list[Objection | None]:
     least = concept_use.threshold
     found = concept_use.evidence(rows)
-    return [Objection(Drop.OFF_CONCEPT, f"rule `ConceptUse`: evidence {e:.2f} is below {least:.2f}") if e < least else None for e in found]
+    return [
+        Objection(Drop.OFF_CONCEPT, f"rule `ConceptUse`: evidence {e:.2f} is below {least:.2f}") if row.concepts and e < least else None
+        for row, e in zip(rows, found, strict=True)
+    ]

@@ -41,6 +41,7 @@ _LAYOUT = re.compile(
 )
 _SYNONYMS = ((re.compile(r"\\[dtc]frac(?![a-z])"), r"\\frac"), (re.compile(r"\\([lgn])eq?(?![a-z])"), r"\\\1e"))
 _BRACED = re.compile(r"{(\w)}|(?<=\d){(,)}(?=\d)")
+_AFTER_COMMAND = re.compile(r"(\\[a-z]+)\s+(?![a-z\s])")
 _LOOSE = re.compile(r"(?<!\w)\s+|\s+(?!\w)")
 
 
@@ -49,11 +50,12 @@ def normal_form(text: str) -> str:
 
     Dollar signs and other math delimiters, `\,`, `\quad`, `\left` and the like go, `\dfrac` is `\frac`, `\leq` is `\le`, `x^{2}` is `x^2`;
     white space stays only between two letters or digits."""
-    plain = unicodedata.normalize("NFKC", text).replace("’", "'").lower()
+    plain = " ".join(unicodedata.normalize("NFKC", text).replace("’", "'").lower().split())
     if "\\" in plain or "$" in plain or "~" in plain:
         plain = _LAYOUT.sub(" ", plain)
         for pattern, name in _SYNONYMS:
             plain = pattern.sub(name, plain)
+        plain = _AFTER_COMMAND.sub(r"\1", plain)
     plain = _BRACED.sub(r"\1\2", plain) if "{" in plain else plain
     return _LOOSE.sub("", " ".join(plain.split()))
 
