@@ -14,7 +14,7 @@ import promptcot
 ROOT = Path(promptcot.__file__).parent
 
 FLOORS: tuple[str, ...] = (
-    "errors outcomes records usage durable words intervals outside lines",
+    "errors outcomes records usage durable words intervals outside lines licenses",
     "templates templates_annotation templates_solving templates_tests templates_judging recipe recipes tables",
     "store models starter engines sandbox stages",
     "verify executors metering budgets changes segments training concepts concept_use leak wellposed triples"

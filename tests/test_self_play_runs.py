@@ -6,20 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from promptcot import api, fitting
+from promptcot import api
 from promptcot.executors import MemoryWorkplace
 from promptcot.models import fingerprint
 from promptcot.recipe import EngineSpec, Fit, Input, SelfPlay, Training
 from promptcot.records import Attempt, PassRate
 from promptcot.roles import Role
 from promptcot.seeds import read_problems
+from promptcot.self_play import fits
 from promptcot.self_play.fits import fitted
 from promptcot.store import Run
 from promptcot.tables import from_table
 from promptcot.templates import TAGGED
 from tests.engines.conftest import save_tiny_model
 from tests.runs import Shell, jsonl, process, script
-from tests.test_self_play import PairTokens, question
+from tests.test_self_play import question
 
 REPLIES = [
     ("Abel", r"<think>Draw {draw}.</think>\boxed{{draw}}"),  # right in draw 7 alone
@@ -111,8 +112,7 @@ def test_the_self_played_solver_is_evaluated_beside_the_one_it_came_from(shell, 
         path = script(tmp_path / "better", default=r"\boxed{7}")
         return replace(start, path=path, fingerprint=fingerprint(path))
 
-    monkeypatch.setattr(fitting, "fit_on_pairs", fit_on_pairs, raising=False)
-    monkeypatch.setattr(fitting, "PairTokens", PairTokens, raising=False)
+    monkeypatch.setattr(fits, "fit_on_pairs", fit_on_pairs)
     benchmark = jsonl(tmp_path / "boats.jsonl", [{"id": n, "problem": f"Boats on lake {n}?", "answer": "7"} for n in ("Bede", "Cady")])
     evaluate = {"benchmarks": [str(benchmark)], "models": ["solver", "self_played"], "sample": {"max_tokens": 100}}
     path = recipe(self_play={"form": "think", "sample": {"max_tokens": 100}}, evaluate=evaluate)

@@ -39,8 +39,10 @@ def test_each_kind_of_evidence_gives_a_row_and_the_strongest_is_named():
     found = {row.basis: (row.value, row.n) for row in rows}
     assert found == {"votes": (0.5, 2), "judge": (pytest.approx(2 / 3), 3), "rules": (0.75, 4)}
     assert all(0 <= row.low <= row.value <= row.high <= 1 and row.meaning == MEANING[row.basis] for row in rows)
-    assert best(rows).basis == "votes"
-    assert best([row for row in rows if row.basis != "votes"]).basis == "judge"
+    assert (strongest := best(rows)) is not None
+    assert strongest.basis == "votes"
+    assert (second := best([row for row in rows if row.basis != "votes"])) is not None
+    assert second.basis == "judge"
 
 
 def test_what_was_not_measured_has_no_row():

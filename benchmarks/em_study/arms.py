@@ -6,12 +6,14 @@ common (the cold start, the first round's candidates) is computed once and what 
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 
 from benchmarks.em_study.corpus import Corpus
 from promptcot import em
 from promptcot.cold_start import cold_start
 from promptcot.em import Setting, Trained
+from promptcot.errors import Stopped
 from promptcot.executors import Workplace
 from promptcot.fitting import annotated_examples, fit_role
 from promptcot.heldout import Pair
@@ -39,7 +41,9 @@ def rule_of(arm: str) -> Rule:
 
 @dataclass(frozen=True)
 class Path:
-    """An arm's models: `rounds[0]` is where it starts, `rounds[r]` what round r leaves; `trained` what the rounds drew and chose."""
+    """An arm's models: `rounds[0]` is where it starts, `rounds[r]` what round r leaves; `trained` what the rounds drew and chose.
+
+    Fewer rounds than asked for: q wrote nothing usable in the next one."""
 
     arm: str
     rounds: tuple[Pair, ...]
@@ -88,7 +92,13 @@ class Bench:
         for number in range(1, rounds + 1):
             first = done[0] if done else trained
             read = number < rounds or arm in PROPOSERS
-            trained = em.one_round(self.place, number, start, trained.pair, first, self.corpus.train, setting, fit_posterior=read)
+            try:
+                trained = em.one_round(self.place, number, start, trained.pair, first, self.corpus.train, setting, fit_posterior=read)
+            except Stopped as stopped:  # q wrote nothing usable: the arm ends with the round before, which is its result
+                if not done:
+                    raise
+                print(f"{arm} ends after round {number - 1}: {stopped}", file=sys.stderr)
+                break
             done.append(trained)
             pairs.append(trained.pair)
         return Path(arm, tuple(pairs), tuple(done))

@@ -24,6 +24,7 @@ from promptcot.errors import Stopped
 from promptcot.executors import Rows, Table, Task, Workplace, each, side_by_side
 from promptcot.fitting import fit_role
 from promptcot.grading import Grader, question_of
+from promptcot.licenses import combined
 from promptcot.outcomes import Drop, Verdict
 from promptcot.recipe import Distill, Training
 from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures, inherited, record_id
@@ -32,7 +33,7 @@ from promptcot.store import StepSpec
 from promptcot.tables import to_json
 from promptcot.traces import chat_tokenizer, learned, parted, verified, well_formed
 
-SCHEMA = 1
+SCHEMA = 2
 SHARD_ROWS = 256
 
 
@@ -68,7 +69,7 @@ class Teaching:
     def traces(self, drawn: Table[Attempt]) -> Table[Trace]:
         """The step `distill/traces`: the solutions that are kept, reasoning and answer apart; the others with their reasons."""
         by_id = {problem.id: problem for problem in self.problems}
-        facts: dict[str, object] = {"form": self.settings.form, "verify": self.settings.verify}
+        facts: dict[str, object] = {"form": self.settings.form, "verify": self.settings.verify, "license": self.teacher.license}
         inputs = {"attempts": drawn.digest}
         if self.settings.verify:
             facts |= self.settings.model_dump(include={"cpu_s", "memory_mb"}) | {"algebra": self.grader.algebra is not None}
@@ -98,7 +99,7 @@ class Teaching:
             verdict, drop, said = verified(attempt, parts.answer, question, self.grader)
             if drop is not None:
                 return _dropped(attempt, drop, f"{verdict}: {said}"[:500])
-        facts = {**inherited(problem), "license": licenses(problem.license, self.teacher.license)}
+        facts = {**inherited(problem), "license": combined(problem.license, self.teacher.license)}
         return Trace(
             id=record_id("trace", (problem.id,), attempt.draw, attempt.id),
             parents=(problem.id, attempt.id),
@@ -191,11 +192,6 @@ def texts(place: Workplace, start: Role, traces: Table[Trace], training: Trainin
         return [_dropped(trace, Drop.TOO_LONG, f"{length} tokens of the student, training.max_tokens is {limit}")]
 
     return place.rows(spec, traces.rows, partial(each, make=make), shard_rows=SHARD_ROWS)
-
-
-def licenses(*given: str) -> str:
-    """The licenses of what a row is made of, as one expression; the same one is said once."""
-    return " AND ".join(sorted({one for text in given for one in text.split(" AND ") if one}))
 
 
 def _dropped(row: Attempt | Trace, reason: Drop, detail: str) -> Dropped:

@@ -111,6 +111,11 @@ def table(run: Run, name: str, *, dropped: bool = False) -> pa.Table:
     return pa.concat_tables([pq.read_table(path) for path in files]) if files else pa.table({})
 
 
+def kept_step(recipe: Recipe) -> str:
+    """The step with the problems that a run goes on with: those that passed its screens, were given, or were synthesized."""
+    return "screen" if recipe.screen else "problems" if recipe.inputs.problems else "synthesize/problems"
+
+
 def rows_of(run: Run) -> Rows | None:
     """The triples (or, before annotation, the seeds), given concept sets and kept problems that a run has so far; None without any."""
 
@@ -120,7 +125,7 @@ def rows_of(run: Run) -> Rows | None:
 
     recipe, triples = recipe_of(run), rows("annotate", Triple)
     sets = rows("synthesize/concept_sets", ConceptSet) if recipe.inputs.concept_sets else []
-    last = "screen" if recipe.screen else "problems" if recipe.inputs.problems else "synthesize/problems"
+    last = kept_step(recipe)
     kept = rows(last, Problem) if run.manifest(last) is not None else None
     found = Rows(() if triples or recipe.annotate is None else rows("seeds", Seed), triples, sets, kept)
     return found if triples or found.seeds or sets or kept is not None else None

@@ -15,7 +15,7 @@ from promptcot.engines import open_engine
 from promptcot.errors import UsageError
 from promptcot.executors import Artifact
 from promptcot.metering import Meter
-from promptcot.recipe import EngineSpec, Recipe
+from promptcot.recipe import EngineSpec, ModelSpec, Recipe
 from promptcot.records import Triple
 from promptcot.segments import Segmenter
 from promptcot.tables import to_json
@@ -119,4 +119,10 @@ def resolve(recipe: Recipe, name: str) -> Role:
     else:
         path = models.resolve(spec.path, spec.revision)
         fingerprint = models.fingerprint(path)
-    return Role(name, path, fingerprint, engine, TEMPLATES[spec.template], spec.license)
+    return Role(name, path, fingerprint, engine, TEMPLATES[spec.template], license_of(spec))
+
+
+def license_of(spec: ModelSpec) -> str:
+    """The license of a model: as the recipe states it, else as it is known of an alias."""
+    alias = models.alias_of(spec.path or "")
+    return spec.license or (alias.license if alias else "")

@@ -47,6 +47,11 @@ def joined(reasoning: str, answer: str) -> str:
     return f"{BEGIN}\n{reasoning}\n{END}\n\n{answer}" if reasoning else answer
 
 
+def opened(text: str) -> str:
+    """A text that begins inside its thought, since its prompt had opened that, with the tag before it; any other as it is."""
+    return f"{BEGIN}\n{text.lstrip()}" if END in text and BEGIN not in text else text
+
+
 def well_formed(answer: str, domain: str, form: Form) -> bool:
     """Whether an answer has what the form asks for: a closed code block for programs, else a boxed (or marked) answer."""
     if form is Form.ANY:

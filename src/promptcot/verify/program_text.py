@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from promptcot.sandbox.programs import Language, guess
+from promptcot.sandbox.programs import Language, Program, guess
 from promptcot.verify.mutants import parsed
 
 _LANGUAGES = {
@@ -32,6 +32,10 @@ class Extracted:
 
     source: str
     language: Language
+
+    def program(self, function: str = "") -> Program:
+        """As one to be run. A function is called in Python, whatever the fence says: another language then fails as a program does."""
+        return Program(self.source, Language.PYTHON if function else self.language, function)
 
 
 def extract(answer: str) -> Extracted | None:
