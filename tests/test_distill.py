@@ -10,6 +10,7 @@ from promptcot import api
 from promptcot.attempts import attempt_of
 from promptcot.distill import chosen, figures_of
 from promptcot.engines import chat_reply
+from promptcot.engines.chat_reply import Parted, joined, parted
 from promptcot.engines.hf_tokenizer import HfTokenizer
 from promptcot.engines.protocol import Completion
 from promptcot.licenses import combined
@@ -18,7 +19,7 @@ from promptcot.recipe import Distill, Form
 from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures
 from promptcot.store import Run
 from promptcot.tables import from_table
-from promptcot.traces import Parted, joined, learned, parted, well_formed
+from promptcot.traces import learned, well_formed
 from tests.engines.conftest import save_tiny_model
 from tests.runs import Shell, jsonl, script
 
@@ -81,6 +82,15 @@ def test_a_turn_is_what_the_students_template_goes_on_with(tmp_path, template, r
     """By the template's own thinking form where it has one; a prefix that opens the reasoning is not opened twice."""
     tokenizer = HfTokenizer.open(student(tmp_path / "student", template))
     assert tokenizer.chat_reply([{"role": "user", "content": "q"}], reasoning, "a") == turn
+
+
+@pytest.mark.parametrize("template", [PLAIN, THINKING])
+@pytest.mark.parametrize("reasoning", ["", "s"])
+def test_an_answer_that_also_stands_in_the_end_of_the_turn_is_learned_without_it(tmp_path, template, reasoning):
+    """`</s>` holds an `s`."""
+    turn = HfTokenizer.open(student(tmp_path / "student", template)).chat_reply([{"role": "user", "content": "q"}], reasoning, "s")
+    assert turn.endswith("s")
+    assert "</s" not in turn
 
 
 def test_what_the_template_rewrites_is_not_taken_for_its_thinking_form():

@@ -15,13 +15,14 @@ ROOT = Path(promptcot.__file__).parent
 
 FLOORS: tuple[str, ...] = (
     "errors outcomes records usage durable words intervals outside lines licenses",
-    "templates templates_annotation templates_solving templates_tests templates_judging recipe recipes tables",
+    "templates templates_annotation templates_solving templates_tests templates_judging templates_direct recipe recipes tables",
     "store models starter engines sandbox stages",
     "verify executors metering budgets changes segments training concepts concept_use leak wellposed triples"
-    " shingles minhash duplicates hashed_texts contamination evaluation_texts alignment semantic statement_samples validity",
+    " shingles minhash duplicates diversity hashed_texts contamination evaluation_texts alignment semantic statement_samples validity weakness earlier",
     "roles seeds progress rewards",
     "fitting attempts grading traces labeling code_suites procedural",
-    "annotate cold_start estep mstep synthesis screening judging labels code_labels self_play distill gates heldout health bounds handover",
+    "annotate cold_start estep mstep synthesis screening judging labels code_labels self_play refining distill gates heldout"
+    " health bounds handover",
     "em evaluation",
     "report summary",
     "pipeline",
@@ -44,6 +45,7 @@ STAGES = frozenset(
         "labels",
         "code_labels",
         "self_play",
+        "refining",
         "distill",
         "gates",
     ]

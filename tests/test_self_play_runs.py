@@ -122,6 +122,15 @@ def test_the_self_played_solver_is_evaluated_beside_the_one_it_came_from(shell, 
     assert "self-played" in (tmp_path / "run/report/index.html").read_text(encoding="utf-8")
 
 
+def test_human_problems_that_were_attempted_are_looked_for_among_the_benchmarks_questions(shell, recipe, tmp_path):
+    """They bring no concepts, so they are not among the triples."""
+    hill = {"id": "hill", "problem": "How many goats are on hill 2 of 4 by the sea?", "answer": "3"}
+    evaluate = {"benchmarks": [str(jsonl(tmp_path / "hills-too.jsonl", [hill]))], "models": ["solver"], "sample": {"max_tokens": 100}}
+    play = {"method": "none", "human": 1.0, "sample": {"max_tokens": 100}}
+    shell("run", recipe(self_play=play, evaluate=evaluate), "--run", tmp_path / "run")
+    assert api.open(tmp_path / "run")["evaluate/hills-too/overlap"].num_rows == 1
+
+
 @pytest.mark.parametrize(
     ("sections", "told"),
     [

@@ -19,6 +19,7 @@ import numpy as np
 
 from promptcot import grading, intervals
 from promptcot.attempts import Asking, draws, of_problem
+from promptcot.engines.chat_reply import parted
 from promptcot.engines.tokenizing import open_tokenizer
 from promptcot.errors import Stopped
 from promptcot.executors import Rows, Table, Task, Workplace, each, side_by_side
@@ -31,7 +32,7 @@ from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigu
 from promptcot.roles import Role
 from promptcot.store import StepSpec
 from promptcot.tables import to_json
-from promptcot.traces import chat_tokenizer, learned, parted, verified, well_formed
+from promptcot.traces import chat_tokenizer, learned, verified, well_formed
 
 SCHEMA = 2
 SHARD_ROWS = 256
@@ -89,8 +90,7 @@ class Teaching:
         if isinstance(parts, Drop):
             return _dropped(attempt, parts, "a reasoning tag is doubled or has no end" if parts is Drop.UNPARSABLE else "no answer")
         if not well_formed(parts.answer, problem.domain, self.settings.form):
-            wanted = "closed code block" if problem.domain == "code" else f"answer in the form `{self.settings.form}`"
-            return _dropped(attempt, Drop.NO_ANSWER, f"no {wanted}")
+            return _dropped(attempt, Drop.NO_ANSWER, _wanted(problem.domain, self.settings))
         verdict = ""
         if self.settings.verify:
             question = question_of(problem, self.labels[problem.id], id=problem.id, origin="problems")
@@ -158,6 +158,21 @@ def told(found: TraceFigures) -> str:
         return share
     mean = f"{found.mean:.0f} [{found.low:.0f}, {found.high:.0f}] (n={found.problems}, 95%)"
     return f"{share}; {mean} tokens a trace, median {found.median:.0f}, longest {found.longest}; {found.reasoning:.0%} with reasoning apart"
+
+
+def given(place: Workplace, traces: Table[Trace], settings: Distill) -> Table[Trace]:
+    """The step `distill/traces` where traces are given: those that have the form; the others with the reason."""
+
+    def make(trace: Trace) -> Rows:
+        fits = well_formed(trace.answer, trace.domain, settings.form)
+        return [trace if fits else _dropped(trace, Drop.NO_ANSWER, _wanted(trace.domain, settings))]
+
+    spec = StepSpec("distill/traces", Trace, SCHEMA, {"form": settings.form}, {"traces": traces.digest})
+    return place.rows(spec, traces.rows, partial(each, make=make), shard_rows=SHARD_ROWS)
+
+
+def _wanted(domain: str, settings: Distill) -> str:
+    return "no closed code block" if domain == "code" else f"no answer in the form `{settings.form}`"
 
 
 def student(place: Workplace, start: Role, traces: Table[Trace], settings: Distill, training: Training, *, seed: int) -> Role:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from promptcot.minhash import band_keys, bands_for, fresh, walks
 from promptcot.records import content_hash
 from promptcot.shingles import N, Places, Shingles, similarities, spread
+from promptcot.words import normal_form, words
 
 EXACT_UP_TO = 20_000
 """Largest number of texts whose clusters are found without MinHash."""
@@ -63,6 +64,12 @@ class Forest:
         while not np.array_equal(above := self.parent[self.parent], self.parent):
             self.parent = above
         return self.parent
+
+
+def grams(text: str, n: int = N) -> frozenset[str]:
+    """The set of a text that is compared, as words: its runs of n words; of fewer than n, its normal form."""
+    tokens = words(text)
+    return frozenset(" ".join(tokens[i : i + n]) for i in range(len(tokens) - n + 1)) or frozenset(["=" + normal_form(text)])
 
 
 def clusters(texts: Sequence[str], n: int = N, threshold: float = 0.7, *, exact_up_to: int = EXACT_UP_TO) -> list[int]:

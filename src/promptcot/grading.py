@@ -33,7 +33,7 @@ from promptcot.verify.program_text import Extracted, extract
 from promptcot.verify.programs import OF_ATTEMPTS, Judged, Judgement, Test, judge
 from promptcot.verify.votes import Poll, Rule
 
-SCHEMA = 1
+SCHEMA = 2
 SHARD_ROWS = 64
 PROGRAMS = frozenset({Grading.TESTS, Grading.LIVECODEBENCH, Grading.CHECK})
 """Grading that runs programs, and so needs a sandbox."""

@@ -99,6 +99,11 @@ class Role:
                 remedy="use an engine of kind `vllm` or `transformers`; or `model: '{path}'` for a server that loads models by path",
             )
 
+    @property
+    def bare(self) -> Role:
+        """The same model without examples in its prompt: as a fit sees it, and as what was fitted is used."""
+        return replace(self, shots=())
+
     def segmenter(self, engine: Any) -> Segmenter:
         """The token sequences of this role's template with an open engine's tokenizer."""
         plain = Segmenter(engine.tokenizer, self.template)

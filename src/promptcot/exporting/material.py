@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from promptcot import inspection
 from promptcot.attempts import of_question
+from promptcot.engines.chat_reply import Parted, opened, parted
 from promptcot.errors import UsageError
 from promptcot.lines import read_lines
 from promptcot.outcomes import Drop, LabelKind
@@ -23,7 +24,6 @@ from promptcot.seeds import read_problems, read_seeds
 from promptcot.stages import active
 from promptcot.store import Run
 from promptcot.tables import from_table
-from promptcot.traces import Parted, opened, parted
 
 R = TypeVar("R", bound=Record)
 KINDS = {"str": str, "int": int, "float": int | float, "tuple[str, ...]": str, "tuple[int, ...]": int}
@@ -49,19 +49,22 @@ class Material:
 
 def of_run(run: Run) -> Material:
     """The rows of the finished steps of a run's recipe: problems that passed its screens, all rounds' pairs, the traces; right attempts of
-    self-play are traces too. What an earlier recipe made is left alone, and no stage stands in for one that has not ended."""
+    self-play are traces too, and given pairs and traces are themselves where no stage takes them. What an earlier recipe made is left
+    alone, and no stage stands in for one that has not ended."""
     recipe = inspection.recipe_of(run)
     stages, play = set(active(recipe)), recipe.self_play
     rounds = [f"self_play/{n}/{'right' if play.method == 'sft' else 'pairs'}" for n in range(1, play.rounds + 1)] if play else []
+    rounds = rounds or [name for name in ("pairs",) if name in stages]
     chosen: list[Any] = [row for name in rounds for row in _rows(run, name, Attempt if name.endswith("right") else Pair)]
     questions = {q.id: q for q in _rows(run, "self_play/questions", Question)} if chosen else {}
     right = tuple(_right(row, questions[row.problem]) for row in chosen if isinstance(row, Attempt))
+    traces = _rows(run, "distill/traces" if "distill" in stages else "traces", Trace) if {"distill", "traces"} & stages else ()
     return Material(
         where=str(run.path),
         problems=_rows(run, inspection.kept_step(recipe), Problem) if {"synthesize", "problems"} & stages else (),
         labels={row.problem: row for name in ("label", "labels") if name in stages for row in _rows(run, name, Label)},
         pairs=tuple(_whole(row) for row in chosen if isinstance(row, Pair)),
-        traces=(*right, *(_rows(run, "distill/traces", Trace) if "distill" in stages else ())),
+        traces=(*right, *traces),
     )
 
 

@@ -37,7 +37,7 @@ DONE = {
     "labels": "labels are read from files",
     "screen": "duplicates, leaks, evaluation text and ill-posed problems are taken out",
     "label": "problems get a label that several solutions of a model agree on, or leave",
-    "self_play": "a solver attempts labeled problems; of its verified attempts are chosen what trains it, as pairs or right ones",
+    "self_play": "a solver attempts labeled problems; what may train it is chosen from its verified attempts: pairs, or right ones alone",
     "distill": "a teacher solves the problems; its well-formed solutions are traces",
     "evaluate": "models are scored on benchmarks",
 }

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from promptcot.attempts import of_problem
+from promptcot.engines.chat_reply import joined
 from promptcot.exporting.material import Material
 from promptcot.licenses import combined
 from promptcot.records import Record
-from promptcot.traces import joined
 
 Row = dict[str, Any]
 

@@ -55,7 +55,7 @@ def fits(run: Run, role: str) -> list[Fitted]:
         if (round_ := re.fullmatch(r"(em|self_play)/(\d+)/\w+", step.name)) and int(round_[2]) > (best if round_[1] == "em" else rounds):
             continue
         found.append(Fitted(step.name, run.path / step.name / manifest.key / "artifact", manifest))
-    return sorted(found, key=lambda fit: in_order(fit.step))
+    return sorted(found, key=lambda fit: (stages.index(fit.step.split("/")[0]), in_order(fit.step)))
 
 
 def _best_round(run: Run) -> int:
@@ -93,7 +93,18 @@ def _card(run: Run, role: str, led: list[Fitted]) -> str:
     spec = recipe.model(name)
     alias = models.alias_of(str(spec.path))
     base = (str(spec.path), spec.revision or (alias.source if alias else ""), license_of(spec))
-    return model_card(facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""))
+    return model_card(
+        facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""), beside=name, before=_lineage_of(str(spec.path))
+    )
+
+
+def _lineage_of(path: str) -> str:
+    """What the card of a base says of where that came from, where the base is a folder that was exported before."""
+    card = Path(path).expanduser() / "README.md"
+    if not card.is_file():
+        return ""
+    found = re.search(r"^## Lineage\n(.*?)(?=^## |\Z)", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL | re.MULTILINE)
+    return found[1].strip() if found else ""
 
 
 def _copy(source: Path, folder: Path) -> None:

@@ -10,6 +10,7 @@ from promptcot.recipe.inputs import Input, Inputs
 from promptcot.recipe.limits import Budget, Gates, Limits, Planned, StageLimits
 from promptcot.recipe.models import EngineSpec, ModelSpec
 from promptcot.recipe.post_training import Band, SelfPlay
+from promptcot.recipe.refining import Floor, Refine, Weakness
 from promptcot.recipe.section import Fit, Sample, Strict
 from promptcot.recipe.stages import (
     Annotate,
@@ -46,6 +47,7 @@ __all__ = [
     "EngineSpec",
     "Evaluate",
     "Fit",
+    "Floor",
     "Form",
     "Gates",
     "Input",
@@ -57,6 +59,7 @@ __all__ = [
     "ModelSpec",
     "Planned",
     "Recipe",
+    "Refine",
     "Reject",
     "Rule",
     "Sample",
@@ -66,4 +69,5 @@ __all__ = [
     "Strict",
     "Synthesize",
     "Training",
+    "Weakness",
 ]

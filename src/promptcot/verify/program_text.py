@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promptcot.sandbox.programs import Language, Program, guess
+from promptcot.verify.extraction import after_reasoning
 from promptcot.verify.mutants import parsed
 
 _LANGUAGES = {
@@ -23,7 +24,6 @@ _CODE = re.compile(
     r"^\s*(def |class |import |from \w[\w.]* import |for .+:\s*$|while .+:\s*$|if .+:\s*$|print\(|[\w, ]+ = |#\s*include\b|int main\b)",
     re.MULTILINE,
 )
-_REASONING_ENDS = ("</think>", "</thinking>", "</reasoning>")
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,9 @@ class Extracted:
 
 
 def extract(answer: str) -> Extracted | None:
-    """The last program of an answer, or None."""
-    start = max(answer.rfind(word) for word in _REASONING_ENDS)
+    """The last program of an answer, or None; what stands in reasoning that never ends is none."""
     found = None
-    for name, text in _blocks(answer[max(start, 0) :]):
+    for name, text in _blocks(after_reasoning(answer) or ""):
         language = _LANGUAGES.get(name)
         if language is None and not name and _CODE.search(text):
             language = guess(text)
