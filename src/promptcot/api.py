@@ -35,6 +35,8 @@ from promptcot.sandbox.runners import runner_at
 from promptcot.screening import Screened
 from promptcot.seeds import read_problems
 from promptcot.store import Run
+from promptcot.trial import Outcome, outcome
+from promptcot.trial import asked as asked_trial
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Policy, Verifier
 from promptcot.verify.calibration import Threshold, calibrate
@@ -209,6 +211,36 @@ def evaluate(
     session = run_recipe(loaded, opened, until=until, keep=keep, redo=redo, watch=watch, say=say)
     assert loaded.evaluate is not None
     return Evaluation(session.evaluated, session.scores.rows, loaded.evaluate, OpenRun(opened.path))
+
+
+def trial(
+    corpora: Sequence[str],
+    *,
+    benchmarks: Sequence[str] = (),
+    student: str = "smollm2-135m-instruct",
+    seeds: Sequence[int] = (0, 1, 2),
+    settings: Mapping[str, Any] | None = None,
+    evaluate: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    watch: Watch | None = None,
+    say: Callable[[str], None] = _silent,
+) -> Outcome:
+    """Fit the same student on equal tokens of each corpus (run folders or files) and evaluate all on the same benchmarks; or resume.
+
+    `settings` and `evaluate` are as those sections of a recipe have them. One corpus that is a finished trial's folder is read alone.
+    Raises `UsageError` without a benchmark, and for a corpus that teaches nothing."""
+    first = Path(corpora[0])
+    if len(corpora) == 1 and not benchmarks and (first / "run.json").is_file():
+        return outcome(Run.open(first))
+    if not benchmarks:
+        raise UsageError("a trial needs questions that no corpus holds", where="trial", remedy="--benchmark NAME; `promptcot benchmarks`")
+    loaded = asked_trial.recipe(corpora, benchmarks, student, seeds, settings or {}, evaluate or {}, overrides)
+    opened = Run.create(Path(folder) if folder else Path("runs") / loaded.name, loaded.model_dump(mode="json", by_alias=True))
+    say(f"run folder: {opened.path}")
+    run_recipe(loaded, opened, redo=redo, watch=watch, say=say)
+    return outcome(opened, loaded.evaluate.level if loaded.evaluate else 0.95)
 
 
 def compare(a: str | Path, b: str | Path, *, model_a: str | None = None, model_b: str | None = None, level: float = 0.95) -> Beside:

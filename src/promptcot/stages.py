@@ -7,7 +7,7 @@ from promptcot.recipe import SELF_PLAYED, Recipe
 
 STAGES = (
     *("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts", "screen", "label"),
-    *("self_play", "distill", "evaluate", "report"),
+    *("self_play", "distill", "trial", "evaluate", "analyze", "report"),
 )
 """Every stage, in the order of the data."""
 DISTILLED = "distilled"
@@ -30,7 +30,9 @@ def active(recipe: Recipe) -> list[str]:
         "label": recipe.label is not None and not given.labels,
         "self_play": recipe.self_play is not None,
         "distill": recipe.distill is not None,
+        "trial": recipe.trial is not None,
         "evaluate": recipe.evaluate is not None,
+        "analyze": recipe.analyze is not None,
         "report": True,
     }
     return [stage for stage in STAGES if has[stage]]
@@ -47,6 +49,9 @@ def require_roles(recipe: Recipe) -> None:
     if recipe.distill is not None:
         _require_labels(recipe)
         asked += [role for role in (recipe.distill.teacher, recipe.distill.student) if role is not None]
+    asked += [recipe.trial.student] if recipe.trial is not None else []
+    if recipe.analyze is not None and (ladder := recipe.analyze.difficulty) is not None:
+        asked += [*ladder.solvers, *([ladder.reference] if ladder.reference else [])]
     asked += [role for role in recipe.evaluate.models if role not in made_here(recipe)] if recipe.evaluate is not None else []
     for role in asked:
         recipe.model(role)
@@ -55,6 +60,7 @@ def require_roles(recipe: Recipe) -> None:
 def made_here(recipe: Recipe) -> set[str]:
     """The models that `evaluate.models` may name though `models` does not have them: the run makes them."""
     made = {SELF_PLAYED} if recipe.self_play is not None else set[str]()
+    made |= {student.name for student in recipe.trial.students} if recipe.trial is not None else set()
     return made | ({DISTILLED} if recipe.distill is not None and recipe.distill.student is not None else set())
 
 

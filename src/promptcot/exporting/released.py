@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from promptcot.attempts import of_problem
-from promptcot.exporting.material import Material
+from promptcot.material import Material
 from promptcot.records import Record
 from promptcot.templates import TAGGED
 from promptcot.templates_solving import BOXED_SUFFIX

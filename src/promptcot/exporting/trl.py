@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from promptcot.attempts import of_problem
-from promptcot.exporting.material import Material
+from promptcot.material import Material
 from promptcot.records import Record
 from promptcot.traces import joined
 

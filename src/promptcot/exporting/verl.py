@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from promptcot.attempts import of_problem
 from promptcot.durable import aside, disk_errors, make_folder, publish
-from promptcot.exporting.material import Material
+from promptcot.material import Material
 from promptcot.records import Label
 
 _TEXT = pa.string()

@@ -4,6 +4,7 @@ Here are its sections; `recipes` reads it. An unknown key is an error. A stage r
 the reference that `docs/recipe.md` is generated from.
 """
 
+from promptcot.recipe.analyzing import Analyze, Ladder
 from promptcot.recipe.distilling import Distill, Form
 from promptcot.recipe.evaluation import BenchmarkSpec, Evaluate
 from promptcot.recipe.inputs import Input, Inputs
@@ -27,10 +28,12 @@ from promptcot.recipe.stages import (
     Synthesize,
     Training,
 )
+from promptcot.recipe.trying import Trial
 from promptcot.recipe.whole import SELF_PLAYED, Recipe
 
 __all__ = [
     "SELF_PLAYED",
+    "Analyze",
     "Annotate",
     "Annotator",
     "Band",
@@ -50,6 +53,7 @@ __all__ = [
     "Input",
     "Inputs",
     "Label",
+    "Ladder",
     "Limits",
     "Merge",
     "ModelSpec",
@@ -64,4 +68,5 @@ __all__ = [
     "Strict",
     "Synthesize",
     "Training",
+    "Trial",
 ]

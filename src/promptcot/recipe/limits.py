@@ -58,8 +58,12 @@ class StageLimits(Strict):
     """The solver's attempts, and its fits."""
     distill: Limits = Limits()
     """The teacher's draws, and the student's fit."""
+    trial: Limits = Limits()
+    """The fits of its students."""
     evaluate: Limits = Limits()
     """Attempts at benchmarks."""
+    analyze: Limits = Limits()
+    """Attempts at corpora."""
 
 
 class Budget(Limits):

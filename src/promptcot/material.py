@@ -1,4 +1,4 @@
-"""What there is to export: problems with their labels, pairs and traces, out of a run's finished steps or out of a file."""
+"""What others may take from a run: problems with their labels, pairs and traces, out of its finished steps or out of a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import pyarrow.parquet as pq
 
-from promptcot import inspection
 from promptcot.errors import UsageError
 from promptcot.lines import read_lines
 from promptcot.outcomes import LabelKind
@@ -18,7 +17,7 @@ from promptcot.recipe import Input
 from promptcot.records import Label, Pair, Problem, Record, Trace, content_hash, record_id
 from promptcot.seeds import read_problems, read_seeds
 from promptcot.store import Run
-from promptcot.tables import from_table
+from promptcot.tables import from_table, read_parquet
 
 R = TypeVar("R", bound=Record)
 PROBLEMS = ("screen", "problems", "synthesize/problems")
@@ -64,8 +63,8 @@ def in_order(step: str) -> list[int]:
 def _rows(run: Run, name: str | None, record: type[R]) -> tuple[R, ...]:
     if name is None:
         return ()
-    table = inspection.table(run, name)
-    return tuple(from_table(table, record)) if table.num_rows else ()
+    folder = run.path / name / (run.current(name) or "-")
+    return tuple(from_table(read_parquet(sorted(folder.glob("part-*.parquet")), record), record))
 
 
 def of_file(path: Path, *, domain: str = "math") -> Material:
