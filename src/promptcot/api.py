@@ -28,7 +28,7 @@ from promptcot.planning.probe import probe as run_probe
 from promptcot.previewing import Preview, preview_recipe
 from promptcot.recipe import Evaluate, Input, Recipe, Sample, Screen
 from promptcot.recipes import load, overridden, validate
-from promptcot.records import Problem, Score
+from promptcot.records import CorpusFigure, Problem, Score
 from promptcot.running import limited, open_recipe, run_recipe
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.runners import runner_at
@@ -211,6 +211,36 @@ def evaluate(
     session = run_recipe(loaded, opened, until=until, keep=keep, redo=redo, watch=watch, say=say)
     assert loaded.evaluate is not None
     return Evaluation(session.evaluated, session.scores.rows, loaded.evaluate, OpenRun(opened.path))
+
+
+def analyze(
+    recipe: str | Path | None = None,
+    *,
+    corpora: Sequence[str] = (),
+    embedder: str | None = "all-minilm-l6-v2",
+    rows: int | None = None,
+    folder: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    watch: Watch | None = None,
+    say: Callable[[str], None] = _silent,
+) -> list[CorpusFigure]:
+    """What corpora are like, every number: those of a recipe (or run folder) with a section `analyze`, or `corpora` (benchmarks, files, run
+    folders) by name, with a map by `embedder` where one is given. Raises `UsageError` for neither, or both."""
+    if (recipe is None) == (not corpora):
+        raise UsageError("give a recipe or run folder, or corpora", where="analyze", remedy="--corpus NAME, repeatable")
+    target = Path(folder) if folder else None
+    if recipe is not None:
+        loaded, opened = open_recipe(str(recipe), target, overrides, None)
+    else:
+        section: dict[str, Any] = {"corpora": list(corpora)} | ({"rows": rows} if rows else {})
+        models = {"embedder": {"path": embedder}} if embedder else {}
+        data = {"schema": 1, "name": "analyze", "models": models, "inputs": {}, "analyze": section}
+        loaded = validate(overridden(data, overrides), "analyze")
+        opened = Run.create(target or Path("runs") / "analyze", loaded.model_dump(mode="json", by_alias=True))
+    say(f"run folder: {opened.path}")
+    session = run_recipe(loaded, opened, until="analyze" if recipe is not None else None, redo=redo, watch=watch, say=say)
+    return [*session.analyzed.rows, *session.distances]
 
 
 def trial(

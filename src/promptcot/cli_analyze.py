@@ -1,4 +1,4 @@
-"""Verbs that analyze: the trial of corpora on a small student."""
+"""Verbs that analyze: corpora beside one another, finished runs beside one another, a trial of corpora on a small student."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
+    app.command("analyze")(analyze)
+    app.command("curves")(curves)
     app.command("trial")(trial)
 
 
@@ -67,3 +69,48 @@ def trial(
         say=_say,
     )
     print(json.dumps(json_of(found), ensure_ascii=False, indent=1) if as_json else as_text(found))
+
+
+def analyze(
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE|DIR]")] = None,
+    corpus: Annotated[list[str] | None, typer.Option("--corpus", help="Without a recipe: a benchmark, file or run folder.")] = None,
+    embedder: Annotated[str | None, typer.Option("--embedder", help="With --corpus: the model of the map.")] = "all-minilm-l6-v2",
+    rows: Annotated[int | None, typer.Option("--rows", min=4, help="At most so many texts of each corpus.")] = None,
+    folder: Annotated[Path | None, typer.Option("--run", help="Run folder; default runs/<name>.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="Override a recipe key: analyze.halves=50. Repeatable.")] = None,
+    redo: Annotated[list[str] | None, typer.Option("--redo", help="Redo a stage, and what follows, after its settings changed.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", envvar="PROMPTCOT_DATA", help="Folder of outside data.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+) -> None:
+    """Difficulty, diversity and a map of corpora: those of a recipe with `analyze`, or those named by --corpus."""
+    from promptcot import api
+    from promptcot.analysis.shown import as_json as json_of
+    from promptcot.analysis.shown import as_text
+    from promptcot.progress import ProgressPrinter
+
+    if data is not None:
+        os.environ["PROMPTCOT_DATA"] = str(data)
+    found = api.analyze(
+        recipe,
+        corpora=corpus or (),
+        embedder=embedder,
+        rows=rows,
+        folder=folder,
+        overrides=overrides or (),
+        redo=redo or (),
+        watch=ProgressPrinter(),
+        say=_say,
+    )
+    print(json.dumps(json_of(found), ensure_ascii=False, indent=1) if as_json else as_text(found))
+
+
+def curves(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders; the others are held against the first.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+) -> None:
+    """EM by round, and what cold start and EM did: finished runs beside one another."""
+    from promptcot.analysis import curves as shown
+    from promptcot.store import Run
+
+    runs = [Run.open(folder) for folder in folders]
+    print(json.dumps(shown.as_json(runs), ensure_ascii=False, indent=1) if as_json else shown.as_text(runs))

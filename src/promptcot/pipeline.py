@@ -432,8 +432,8 @@ class Session:
         return scoring.table(self.place, self.evaluated, self.recipe.evaluate)
 
     @cached_property
-    def analyzed(self) -> Table[CorpusFigure]:
-        """What corpora are like: every number."""
+    def analysis(self) -> Analysis:
+        """The corpora of the section `analyze`, and what looks at them."""
         r = self.recipe
         if r.analyze is None:
             raise UsageError("the recipe has no `analyze`", where="analyze")
@@ -444,9 +444,18 @@ class Session:
         if embedder is None:
             self.say("no map and no spread of embeddings: the recipe names no `models.embedder`")
         kept = (self.screened.arrow.num_rows, self.problems.arrow.num_rows) if r.screen is not None else None
+        return Analysis(self.place, r.analyze, corpora, human.rows if human else (), embedder, kept, r.seed)
+
+    @cached_property
+    def analyzed(self) -> Table[CorpusFigure]:
+        """What corpora are like: every number but their distances."""
         with where_possible(self.say) as helper:
-            climb = self._climb(helper)
-            return Analysis(self.place, r.analyze, corpora, human.rows if human else (), embedder, climb, kept, r.seed).run()
+            return self.analysis.run(self._climb(helper))
+
+    @property
+    def distances(self) -> list[CorpusFigure]:
+        """How far corpora are apart; empty without an embedder, or with one corpus."""
+        return self.analysis.distances().rows if self.analysis.mapped else []
 
     def _climb(self, helper: Algebra | None) -> Climb | None:
         """The ladder of solvers that `analyze.difficulty` names."""

@@ -17,7 +17,7 @@ WORDS = 4
 """Shortest template, in words."""
 SHARE = 0.05
 """Least share of the texts that have it."""
-FEWEST = 3
+FEWEST = 5
 """Least number of texts that have it."""
 KEPT = 0.8
 """A longer template is taken while it keeps this share of the texts of the shorter one."""

@@ -2,11 +2,12 @@
 two is 1 - cosine, and classical MDS draws it in two dimensions.
 
 Unlike the paper, corpora have equal numbers of texts and lose their templates first (`affixes`), and a distance stands beside what chance
-makes: two random halves of one corpus are apart as well, by about (spread of A) / n for n texts in a half. So
+makes: two random halves of one corpus are apart as well, since the mean of n texts is longer than the corpus's own, by their spread. So
 
-    distance   mean over random halves of A and of B, n texts each
-    null       mean over the two random halves of A, and of B
-    excess     distance - (null of A + null of B) / 2: no longer depends on n, and is 0 for two draws from the same corpus
+    distance    1 - cosine of random halves of A and of B, n texts each
+    null        the same of the two random halves of A, and of B
+    corrected   1 - m_A . m_B / sqrt(|mu_A|^2 |mu_B|^2) with |mu|^2 estimated without bias, (n |m|^2 - 1) / (n - 1) for unit vectors (the
+                mean over pairs of different texts): does not depend on n, and is 0 on average for two draws from the same corpus
 
 The map has a stress: how far its distances are from those it draws. 1 - cosine is no distance in a plane, so it is never 0.
 """
@@ -26,13 +27,13 @@ Splits = Sequence[tuple[Indices, Indices]]
 
 @dataclass(frozen=True)
 class Apart:
-    """Two corpora: their distance, what chance makes of it, and what is left; all at `n` texts a half."""
+    """Two corpora: their distance, what chance alone makes, and the distance of what they were drawn from; all at `n` texts a half."""
 
     a: int
     b: int
     distance: Estimate
     null: Estimate
-    excess: Estimate
+    corrected: Estimate
 
 
 @dataclass(frozen=True)
@@ -100,15 +101,17 @@ def drawn_map(vectors: Sequence[np.ndarray], splits: Sequence[Splits], shown: in
 
 
 def distances_apart(vectors: Sequence[np.ndarray], splits: Sequence[Splits], level: float = 0.95) -> list[Apart]:
-    """Every two corpora. All must have as many vectors, and as many splits."""
+    """Every two corpora. All must have as many vectors, and as many splits. A half whose |mu|^2 comes out below 0 has no direction that
+    could be told from none; its split is left out, and a distance without any is nan."""
     halves = [np.stack([[own[half].mean(axis=0) for half in split] for split in cuts]) for own, cuts in zip(vectors, splits, strict=True)]
-    halves = [own / np.linalg.norm(own, axis=-1, keepdims=True) for own in halves]  # [splits, 2, dimension] each
-    within = [1 - (own[:, 0] * own[:, 1]).sum(axis=-1) for own in halves]
+    lengths = [np.linalg.norm(own, axis=-1) for own in halves]  # [splits, 2] each
+    within = [1 - (own[:, 0] * own[:, 1]).sum(axis=-1) / by.prod(axis=-1) for own, by in zip(halves, lengths, strict=True)]
     n, found = len(splits[0][0][0]), []
+    true = [np.sqrt(np.where((own := (n * by**2 - 1) / (n - 1)) > 0, own, np.nan)) for by in lengths]
     for a in range(len(halves)):
         for b in range(a + 1, len(halves)):
-            between = 1 - (halves[a] * halves[b]).sum(axis=-1)
-            null = (within[a] + within[b]) / 2
-            excess = between - null[:, None]
-            found.append(Apart(a, b, estimate(between, n, level), estimate(null[:, None], n, level), estimate(excess, n, level)))
+            product = (halves[a] * halves[b]).sum(axis=-1)
+            parts = (1 - product / (lengths[a] * lengths[b]), ((within[a] + within[b]) / 2)[:, None], 1 - product / (true[a] * true[b]))
+            distance, null, corrected = (estimate(values[np.isfinite(values).all(axis=1)], n, level) for values in parts)
+            found.append(Apart(a, b, distance, null, corrected))
     return found

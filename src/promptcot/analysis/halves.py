@@ -36,6 +36,8 @@ def over_halves(statistic: Callable[[Indices], float], splits: Sequence[tuple[In
 
 def estimate(values: np.ndarray, n: int, level: float = 0.95) -> Estimate:
     """The same for values already computed, of both halves of every split: float [splits, 2]."""
+    if not values.size:
+        return Estimate(math.nan, -math.inf, math.inf, n, level)
     value = float(values.mean())
     half = NormalDist().inv_cdf(0.5 + level / 2) * float(values.std(ddof=1)) if values.size > 1 else math.inf
     return Estimate(value, value - half, value + half, n, level)

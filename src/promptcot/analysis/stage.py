@@ -47,23 +47,28 @@ class Analysis:
     corpora: Sequence[Corpus]
     human: Sequence[Seed | Triple]
     embedder: tuple[Callable[[], Embedder], str] | None
-    climb: Climb | None
     kept: tuple[int, int] | None
     seed: int
 
-    def run(self) -> Table[CorpusFigure]:
-        """All steps. Raises `UsageError` for two corpora of one name."""
+    def run(self, climb: Climb | None) -> Table[CorpusFigure]:
+        """All steps; `climb` is the ladder of solvers, None without one. Raises `UsageError` for two corpora of one name."""
         names = [folder(c.name) for c in self.corpora]
         if len(set(names)) < len(names):
             raise UsageError("two corpora are called alike", where="analyze.corpora", remedy="rename one of the files")
         for corpus in self.corpora:
             self._draw(corpus)
-        if self.embedder is not None and len(self.corpora) > 1 and self.size > 3:
-            self._distances()
+        if self.mapped:
+            self.distances()
             self._map()
-        if self.climb is not None:
-            self._problems()
-        return self._figures()
+        rungs = [climb.of(corpus) for corpus in self.corpora] if climb is not None else []
+        if climb is not None:
+            self._problems(rungs)
+        return self._figures(climb, rungs)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether there is a map: with an embedder, and two corpora of four texts or more."""
+        return self.embedder is not None and len(self.corpora) > 1 and self.size > 3
 
     @cached_property
     def size(self) -> int:
@@ -80,11 +85,6 @@ class Analysis:
     def texts(self) -> list[list[str]]:
         """The texts of each corpus as they are compared, without its templates."""
         return [stripped(c.texts)[0] if self.settings.strip else c.texts for c in self.corpora]
-
-    @cached_property
-    def rungs(self) -> list[Rungs]:
-        """Each corpus on the ladder."""
-        return [self.climb.of(corpus) for corpus in self.corpora] if self.climb is not None else []
 
     @cached_property
     def vectors(self) -> list[np.ndarray]:
@@ -126,17 +126,19 @@ class Analysis:
 
         return self.place.rows(spec, shards, partial(each, make=make), shard_rows=1, fan=0)
 
-    def _distances(self) -> Table[CorpusFigure]:
+    def distances(self) -> Table[CorpusFigure]:
+        """The step `analyze/distances`: every two corpora, what chance makes of it, and what is left."""
         assert self.embedder is not None
         spec = self._spec("distances", CorpusFigure, ("halves", "level", "strip"), {"embedder": self.embedder[1]})
+        vectors = self.vectors  # steps of their own, so made before this one begins
 
         def make(size: int) -> Rows:
             names = [corpus.name for corpus in self.corpora]
-            apart = corpus_map.distances_apart(self.vectors, self.splits, self.settings.level)
+            apart = corpus_map.distances_apart(vectors, self.splits, self.settings.level)
             return [
                 self._row((names[one.a], metric, names[one.b], "", 0, found))
                 for one in apart
-                for metric, found in (("distance", one.distance), ("null", one.null), ("excess", one.excess))
+                for metric, found in (("distance", one.distance), ("null", one.null), ("corrected", one.corrected))
             ]
 
         return self.place.rows(spec, [self.size], partial(each, make=make), shard_rows=1, fan=None)
@@ -155,27 +157,26 @@ class Analysis:
                 rows.append(MapPoint(id=identity, corpus=corpus.name, half=half, x=float(x), y=float(y)))
         return rows
 
-    def _problems(self) -> Table[ProblemDifficulty]:
-        rungs = self.rungs
+    def _problems(self, rungs: Sequence[Rungs]) -> Table[ProblemDifficulty]:
         digests = {f"grades {r.corpus.name} {name}": repr([m.verdicts for m in marks]) for r in rungs for name, marks in r.marks.items()}
         spec = self._spec("difficulty/problems", ProblemDifficulty, ("difficulty",), _hashed(digests))
         return self.place.rows(spec, rungs, partial(each, make=lambda r: list(r.problems())), shard_rows=1, fan=None)
 
-    def _figures(self) -> Table[CorpusFigure]:
-        rows = [self._row(found) for found in self._found()]
+    def _figures(self, climb: Climb | None, rungs: Sequence[Rungs]) -> Table[CorpusFigure]:
+        rows = [self._row(found) for found in self._found(climb, rungs)]
         content = {"figures": repr([(r.id, r.value, r.low, r.high, r.n) for r in rows])}
         spec = self._spec("figures", CorpusFigure, tuple(type(self.settings).model_fields), _hashed(content))
         return self.place.rows(spec, rows, partial(each, make=lambda row: [row]), shard_rows=10_000)
 
-    def _found(self) -> Iterator[Found]:
+    def _found(self, climb: Climb | None, ladder: Sequence[Rungs]) -> Iterator[Found]:
         level = self.settings.level
         for place, corpus in enumerate(self.corpora):
             yield corpus.name, "well_posed", HOW, "", 0, well_posed(corpus.texts, level)
             if corpus.name == "problems" and self.kept is not None:
                 yield corpus.name, "kept", "screens", "", 0, wilson(*self.kept, level)
             yield from self._diverse(place, corpus)
-        for rungs in self.rungs:
-            against = self.climb.reference.name if self.climb and self.climb.reference else "own answers"
+        for rungs in ladder:
+            against = climb.reference.name if climb and climb.reference else "own answers"
             for metric, solver, found in rungs.figures(level):
                 yield rungs.corpus.name, metric, against, solver, 0, found
 
