@@ -63,7 +63,8 @@ def cloud(direction, n, seed, width=1.0):
 
 def test_two_draws_from_one_corpus_are_no_further_apart_than_chance():
     """Their raw distance is that of chance and shrinks with n; the interval of the corrected one holds 0 nine times in ten."""
-    direction, held, raw = [1.0] + [0.0] * 15, 0, {}
+    direction, held = [1.0] + [0.0] * 15, 0
+    raw: dict[int, list[float]] = {}
     for n in (20, 200):
         for seed in range(40):
             own = [cloud(direction, n, 2 * seed + side + 1000 * n, 0.4) for side in (0, 1)]
