@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from promptcot import em
 from promptcot.cold_start import cold_start, shots
 from promptcot.engines.scripted import CharacterTokenizer
 from promptcot.errors import UsageError
 from promptcot.executors import Artifact, MemoryWorkplace
-from promptcot.recipe import ColdStart, Training
+from promptcot.heldout import Pair
+from promptcot.recipe import ColdStart, Em, Training
 from promptcot.records import Triple
 from promptcot.segments import Segmenter
 from promptcot.triples import Pool
@@ -59,3 +61,14 @@ def test_examples_are_part_of_what_a_role_is_until_it_is_fitted(tmp_path):
 def test_the_words_of_the_template_are_part_of_what_a_role_is(tmp_path):
     role = toy.pair(tmp_path).generator
     assert role.digest != replace(role, template=replace(role.template, concepts_heading="Given:")).digest
+
+
+def test_what_em_fits_does_not_see_the_examples_that_its_first_draws_were_made_with(tmp_path):
+    """A fitted model is used without examples, so it is fitted without: every concept's law follows its own problems."""
+    place, start = MemoryWorkplace(tmp_path / "work"), toy.pair(tmp_path)
+    shown = replace(toy.triples(None).rows[0], rationale="z0")
+    begin = Pair(replace(start.generator, shots=(shown,)), replace(start.posterior, shots=(shown,)))
+    (done,) = em.run(place, begin, toy.triples(1), Pool((), "dev"), toy.setting(Em(rounds=1, candidates=2))).rounds
+    before, after = toy.tables(start.generator)["z_given_c"], toy.tables(done.pair.generator)["z_given_c"]
+    assert done.pair.generator.shots == ()
+    assert (abs(after - before).max(axis=1) > 0).all()

@@ -31,18 +31,19 @@ def fitted(lists=LISTS, names=NAMES, embeddings=None):
     return ConceptModel.fit(lists, names, vectors(len(names)) if embeddings is None else embeddings)
 
 
-def law(lists, names, embeddings, size, temperature):
+def law(lists, names, embeddings, size, temperature, weights=None):
     """Probability of every ordered set, straight from the definition and keyed by name."""
+    weight = dict.fromkeys(names, 1.0) | (weights or {})
     vector = {n: v / np.linalg.norm(v) for n, v in zip(names, np.asarray(embeddings, float), strict=True)}
     frequency = Counter(c for concepts in lists for c in concepts)
     pair = Counter(p for concepts in lists for p in permutations(concepts, 2))
-    out: dict[tuple[str, ...], float] = {(n,): frequency[n] / frequency.total() for n in names}
+    out: dict[tuple[str, ...], float] = {(n,): frequency[n] * weight[n] / sum(frequency[m] * weight[m] for m in names) for n in names}
     for _ in range(size - 1):
         longer: dict[tuple[str, ...], float] = {}
         for chosen, p in out.items():
             mean = sum(vector[c] for c in chosen) / len(chosen)
             score = {n: sum(pair[c, n] for c in chosen) + vector[n] @ mean / np.linalg.norm(mean) for n in names if n not in chosen}
-            mass = {n: math.exp((s - max(score.values())) / temperature) for n, s in score.items()}
+            mass = {n: weight[n] * math.exp((s - max(score.values())) / temperature) for n, s in score.items()}
             longer |= {(*chosen, n): p * m / sum(mass.values()) for n, m in mass.items()}
         out = longer
     return out
@@ -69,6 +70,16 @@ def test_the_first_concept_follows_frequency():
 def test_whole_sets_follow_the_softmax(size, temperature):
     drawn = fitted().sample(8000, size, temperature, 2, distinct=False)
     assert_drawn_from(drawn, law(LISTS, NAMES, vectors(6), size, temperature))
+
+
+def test_weights_multiply_the_probability_of_a_concept_at_every_step():
+    weights = {"median": 4.0, "area": 0.25, "algae": 9.0}
+    drawn = fitted().sample(8000, 3, 1.5, 2, distinct=False, weights=weights)
+    assert_drawn_from(drawn, law(LISTS, NAMES, vectors(6), 3, 1.5, {k: w for k, w in weights.items() if k in NAMES}))
+
+
+def test_equal_weights_change_nothing():
+    assert fitted().sample(50, 3, 0.3, 5, weights=dict.fromkeys(NAMES, 1.0)) == fitted().sample(50, 3, 0.3, 5)
 
 
 def test_counts_are_those_of_the_lists():

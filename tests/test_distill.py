@@ -8,15 +8,18 @@ from transformers import AutoTokenizer
 
 from promptcot import api
 from promptcot.attempts import attempt_of
-from promptcot.distill import chosen, figures_of, licenses
+from promptcot.distill import chosen, figures_of
 from promptcot.engines import chat_reply
+from promptcot.engines.chat_reply import Parted, joined, parted
 from promptcot.engines.hf_tokenizer import HfTokenizer
 from promptcot.engines.protocol import Completion
+from promptcot.licenses import combined
 from promptcot.outcomes import Drop, Finish
 from promptcot.recipe import Distill, Form
 from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures
+from promptcot.store import Run
 from promptcot.tables import from_table
-from promptcot.traces import Parted, joined, learned, parted, well_formed
+from promptcot.traces import learned, well_formed
 from tests.engines.conftest import save_tiny_model
 from tests.runs import Shell, jsonl, script
 
@@ -81,6 +84,15 @@ def test_a_turn_is_what_the_students_template_goes_on_with(tmp_path, template, r
     assert tokenizer.chat_reply([{"role": "user", "content": "q"}], reasoning, "a") == turn
 
 
+@pytest.mark.parametrize("template", [PLAIN, THINKING])
+@pytest.mark.parametrize("reasoning", ["", "s"])
+def test_an_answer_that_also_stands_in_the_end_of_the_turn_is_learned_without_it(tmp_path, template, reasoning):
+    """`</s>` holds an `s`."""
+    turn = HfTokenizer.open(student(tmp_path / "student", template)).chat_reply([{"role": "user", "content": "q"}], reasoning, "s")
+    assert turn.endswith("s")
+    assert "</s" not in turn
+
+
 def test_what_the_template_rewrites_is_not_taken_for_its_thinking_form():
     assert chat_reply.rendered("<u>q<a>", "<u>q<a>r then a", "r", "a") == "r then a"
     assert chat_reply.rendered("<u>q<a>", "<u>q<a>a", "r", "a") is None, "the reasoning was left out"
@@ -127,9 +139,11 @@ def test_the_interval_of_the_lengths_is_over_problems():
 
 
 def test_licenses_of_problem_and_teacher_are_one_expression():
-    assert licenses("MIT", "") == "MIT"
-    assert licenses("MIT", "Apache-2.0", "MIT") == "Apache-2.0 AND MIT"
-    assert licenses("Apache-2.0 AND MIT", "MIT") == "Apache-2.0 AND MIT"
+    assert combined("MIT", "") == "MIT AND none", "what is not known is not free"
+    assert combined("", "") == ""
+    assert combined("MIT", "Apache-2.0", "MIT") == "Apache-2.0 AND MIT"
+    assert combined("Apache-2.0 AND MIT", "MIT") == "Apache-2.0 AND MIT"
+    assert combined(combined("MIT", ""), "MIT") == "MIT AND none"
 
 
 # whole runs: a scripted teacher, and a student small enough to be fitted here
@@ -230,6 +244,20 @@ def test_a_student_is_fitted_on_what_fits_it_and_evaluated(shell, tmp_path):
     again = shell("run", path, "--run", tmp_path / "run")
     assert api.open(tmp_path / "run")["distill/texts"].equals(run["distill/texts"])
     assert again.code == 0
+
+
+def test_a_license_that_the_recipe_names_later_reaches_the_traces(shell, tmp_path):
+    """And asks the teacher nothing again."""
+    path = recipe(tmp_path, distill={"student": None})
+    content = json.loads(path.read_text())
+    del content["models"]["teacher"]["license"]
+    path.write_text(json.dumps(content))
+    shell("run", path, "--run", tmp_path / "run")
+    assert {row["license"] for row in api.open(tmp_path / "run")["distill/traces"].to_pylist()} == {"MIT AND none"}
+    drawn = Run.open(tmp_path / "run").current("distill/attempts")
+    shell("run", recipe(tmp_path, distill={"student": None}), "--run", tmp_path / "run", "--redo", "distill")
+    assert {row["license"] for row in api.open(tmp_path / "run")["distill/traces"].to_pylist()} == {"Apache-2.0 AND MIT"}
+    assert Run.open(tmp_path / "run").current("distill/attempts") == drawn
 
 
 @pytest.mark.parametrize(

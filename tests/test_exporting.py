@@ -1,20 +1,30 @@
 """Exports say the same bytes for the same rows, load in what they are for, and leave nothing out without a word."""
 
 import json
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from datasets import load_dataset
+from huggingface_hub import ModelCard
 
 from promptcot import api
 from promptcot.errors import UsageError
+from promptcot.executors import LocalWorkplace, each
 from promptcot.exporting import FORMATS
 from promptcot.exporting.cards import license_fields, size_category
 from promptcot.exporting.licenses import allowed
 from promptcot.recipe import Input
+from promptcot.recipes import load
+from promptcot.records import Attempt, Pair, Question, Record
 from promptcot.rewards.verl import compute_score
 from promptcot.seeds import read_attempts, read_labels, read_problems
 from promptcot.seeds.released import problem_in
+from promptcot.store import Run, StepSpec
 from promptcot.templates_solving import BOXED_SUFFIX, solving_prompt
 from tests.exports import PAIRS, PROBLEMS, TESTS, ids, read, run
 from tests.runs import Shell, jsonl
@@ -97,8 +107,7 @@ def test_a_folder_for_the_hub_loads_and_tells_where_it_comes_from(finished, tmp_
     assert {row["license"] for row in problems} == {"MIT", "Apache-2.0", "CC-BY-4.0"}
     card = (tmp_path / "hub" / "README.md").read_text(encoding="utf-8")
     head = yaml.safe_load(card.split("---\n")[1])
-    assert head["license"] == "other"
-    assert head["license_name"] == "Apache-2.0 AND CC-BY-4.0 AND MIT"
+    assert head["license"] == ["apache-2.0", "cc-by-4.0", "mit"]
     assert [config["config_name"] for config in head["configs"]] == ["problems", "traces"]
     assert head["size_categories"] == ["n<1K"]
     with pytest.raises(UsageError, match="not empty"):
@@ -216,7 +225,9 @@ def test_a_bad_row_is_named_by_file_line_and_key(shell, tmp_path):
 def test_the_hub_knows_its_licenses_by_name():
     assert license_fields("Apache-2.0") == {"license": "apache-2.0"}
     assert license_fields("none") == {"license": "unknown"}
-    assert license_fields("Own") == {"license": "other", "license_name": "Own"}
+    assert license_fields("Own AND none") == {"license": "other", "license_name": "own-and-none"}, "the hub takes such names alone"
+    assert license_fields("MIT AND Apache-2.0", several=True) == {"license": ["mit", "apache-2.0"]}
+    assert license_fields("MIT AND Apache-2.0")["license"] == "other", "a model has one"
     assert [size_category(n) for n in (0, 1_000, 10_000_000)] == ["n<1K", "1K<n<10K", "n>10M"]
 
 
@@ -238,8 +249,10 @@ def test_weights_leave_with_a_card(shell, tmp_path):
     assert (tmp_path / "out" / "model.safetensors").is_file()
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     head = yaml.safe_load(card.split("---\n")[1])
-    assert (head["license"], head["base_model"]) == ("apache-2.0", str(tmp_path / "base"))
-    for told in ("distill/student", "avg@1", "3 texts"):
+    assert head["license"] == "apache-2.0"
+    assert "base_model" not in head, "a folder of this machine is no name on the hub"
+    assert ModelCard.load(tmp_path / "out" / "README.md").data.pipeline_tag == "text-generation"
+    for told in ("distill/student", "avg@1", "3 texts", str(tmp_path / "base")):
         assert told in card
     assert "not empty" in shell("export", done, "--to", "model", "--out", tmp_path / "out", code=2).err
     assert "student" in shell("export", done, "--to", "model", "--role", "solver", "--out", tmp_path / "x", code=2).err
@@ -261,3 +274,111 @@ def test_a_round_of_em_leaves_only_if_it_was_the_best(tmp_path, monkeypatch):
     fitted = session.em.rounds[0].pair.generator.path
     assert (tmp_path / "out" / "tabular.json").read_bytes() == (fitted / "tabular.json").read_bytes()
     assert "em/1/generator" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        ({"license": 5}, "license"),
+        ({"license": ["MIT"]}, "license"),
+        ({"weight": "much"}, "weight"),
+        ({"chosen_ids": ["a"]}, "chosen_ids"),
+        ({"parents": "p"}, "parents"),
+        ({"domain": "physics"}, "domain"),
+        ({"chosen": "half \ud800"}, "chosen"),
+    ],
+)
+@pytest.mark.parametrize("to", ["trl-preference", "dataset"])
+def test_a_value_of_the_wrong_kind_is_named_by_file_line_and_key(shell, tmp_path, row, key, to):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(f"{json.dumps(PAIRS[0])}\n\n{json.dumps(PAIRS[0] | row)}\n", encoding="utf-8")
+    told = shell("export", "--in", path, "--to", to, "--out", tmp_path / "out", code=2).err
+    for part in ("bad.jsonl", "line 3", key):
+        assert part in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_null_is_absent_and_a_domain_may_be_said_for_the_whole_file(tmp_path):
+    path = jsonl(tmp_path / "pairs.jsonl", [PAIRS[0] | {"license": None, "weight": None, "domain": None}])
+    api.export(path, "trl-preference", tmp_path / "out.jsonl", domain="code")
+    [row] = read(tmp_path / "out.jsonl")
+    assert (row["license"], row["weight"], row["domain"]) == ("", 1.0, "code")
+
+
+def test_a_file_that_is_no_parquet_is_named(shell, tmp_path):
+    (tmp_path / "junk.parquet").write_bytes(b"PAR1 is not all it takes")
+    assert "junk.parquet" in shell("export", "--in", tmp_path / "junk.parquet", "--out", tmp_path / "out", code=2).err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--to", "verl", "--role", "solver"], ["--to", "dataset", "--model", "big"], ["--to", "model", "--allow", "MIT"]],
+)
+def test_an_option_that_means_nothing_for_a_format_is_refused(shell, finished, tmp_path, arguments):
+    assert arguments[2] in shell("export", finished, *arguments, "--out", tmp_path / "out", code=2).err
+
+
+def test_an_expression_may_be_allowed_as_it_is_printed(finished, tmp_path):
+    done = api.export(finished, "trl-messages", tmp_path / "t.jsonl", allow=["Apache-2.0 AND CC-BY-4.0"])
+    assert done.rows == {"traces": 2}, "those of Apache-2.0, and of both"
+
+
+def test_the_license_of_a_labeled_row_is_that_of_problem_and_label(tmp_path):
+    source = run(tmp_path)
+    labels = read(tmp_path / "labels.jsonl")
+    jsonl(tmp_path / "labels.jsonl", [labels[0] | {"license": "CC0-1.0"}, {k: v for k, v in labels[1].items() if k != "license"}])
+    api.run(tmp_path / "exported.yaml", folder=source, redo=["labels"])
+    api.export(source, "trl-prompts", tmp_path / "p.jsonl")
+    api.export(source, "verl", tmp_path / "v.parquet")
+    assert {row["license"] for row in read(tmp_path / "p.jsonl")} == {"CC0-1.0 AND MIT", "Apache-2.0 AND none"}
+    told = [row["extra_info"]["license"] for row in pq.read_table(tmp_path / "v.parquet").to_pylist()]
+    assert set(told) == {"CC0-1.0 AND MIT", "Apache-2.0 AND none"}
+    with pytest.raises(UsageError, match="--allow"):
+        api.export(source, "verl", tmp_path / "w.parquet", allow=["Apache-2.0"])
+
+
+def played(folder, method, rounds) -> Path:
+    """A run folder with two rounds of self-play, of which its recipe knows `rounds`."""
+    text = {"schema": 1, "name": "played", "inputs": {}, "models": {"solver": "x"}, "self_play": {"method": method, "rounds": rounds}}
+    (folder / "played.yaml").write_text(json.dumps(text), encoding="utf-8")
+    opened = Run.create(folder / "played", load(str(folder / "played.yaml")).model_dump(mode="json", by_alias=True))
+    asked = Question(id="q" * 32, benchmark="human", name="q", problem="Six and one?", grading="answer", reference="7", license="MIT")
+    facts: dict[str, Any] = {"license": "MIT AND none", "parents": (asked.id,)}
+    right = [Attempt(id=f"{n}" * 32, problem=asked.id, draw=n, text="r</think>7", verdict="correct", **facts) for n in (1, 2)]
+    pairs = [Pair(id=f"{n}" * 32, question=asked.id, round=n, prompt="p", chosen="r</think>7", rejected="8", **facts) for n in (1, 2)]
+    chosen: list[tuple[str, type[Record], Record]] = (
+        [("right", Attempt, a) for a in right] if method == "sft" else [("pairs", Pair, p) for p in pairs]
+    )
+    with opened.writing():
+        place = LocalWorkplace(opened)
+        made = [(f"self_play/{n}/{name}", record, row) for n, (name, record, row) in enumerate(chosen, 1)]
+        for name, record, row in [("self_play/questions", Question, asked), *made]:
+            spec = StepSpec(name, record, 1, {}, {})
+            place.rows(spec, [row], partial(each, make=lambda row: [row]), shard_rows=10)
+    return opened.path
+
+
+@pytest.mark.parametrize(
+    ("method", "rounds", "to", "column", "told"),
+    [
+        ("dpo", 2, "trl-preference", "chosen", "<think>\nr</think>7"),
+        ("dpo", 1, "trl-preference", "chosen", "<think>\nr</think>7"),
+        ("sft", 2, "trl-completions", "completion", "<think>\nr\n</think>\n\n7"),
+    ],
+)
+def test_what_self_play_chose_leaves_by_rounds_and_opens_its_own_thought(tmp_path, method, rounds, to, column, told):
+    """Right attempts leave as traces. What an earlier recipe with more rounds made is left alone."""
+    api.export(played(tmp_path, method, rounds), to, tmp_path / "out.jsonl")
+    rows = read(tmp_path / "out.jsonl")
+    assert [row[column][0]["content"] for row in rows] == [told] * rounds
+    assert {row["license"] for row in rows} == {"MIT AND none"}
+
+
+def test_problems_that_the_screens_have_not_seen_do_not_stand_in_for_those_they_keep(tmp_path):
+    source = run(tmp_path)
+    stored = json.loads((source / "run.json").read_text(encoding="utf-8"))
+    again = Run.create(tmp_path / "screened", {**stored["recipe"], "screen": {}})
+    with again.writing():
+        shutil.copytree(source / "problems", again.path / "problems")
+    with pytest.raises(UsageError, match="no problems"):
+        api.export(again.path, "openai-batch", tmp_path / "b.jsonl", model="m")

@@ -14,13 +14,15 @@ import promptcot
 ROOT = Path(promptcot.__file__).parent
 
 FLOORS: tuple[str, ...] = (
-    "errors outcomes records usage durable words intervals outside lines",
-    "templates templates_annotation templates_solving templates_tests recipe recipes tables",
+    "errors outcomes records usage durable words intervals outside lines licenses",
+    "templates templates_annotation templates_solving templates_tests templates_direct recipe recipes tables",
     "store models starter engines sandbox stages",
-    "verify executors metering budgets changes segments training duplicates contamination concepts concept_use leak wellposed triples",
+    "verify executors metering budgets changes segments training duplicates diversity contamination concepts concept_use leak wellposed "
+    "triples weakness earlier",
     "roles seeds progress rewards",
     "fitting attempts grading traces labeling code_suites procedural material",
-    "annotate cold_start estep mstep synthesis screening labels code_labels self_play distill gates heldout health bounds handover",
+    "annotate cold_start estep mstep synthesis screening labels code_labels self_play refining distill gates heldout health bounds "
+    "handover",
     "em evaluation trial analysis",
     "report summary",
     "pipeline",
@@ -32,7 +34,20 @@ FLOORS: tuple[str, ...] = (
 """From the ground up; a name is a module or package of `promptcot`. Modules of one floor may use each other, without a cycle."""
 
 STAGES = frozenset(
-    ["annotate", "cold_start", "estep", "mstep", "synthesis", "screening", "labels", "code_labels", "self_play", "distill", "gates"]
+    [
+        "annotate",
+        "cold_start",
+        "estep",
+        "mstep",
+        "synthesis",
+        "screening",
+        "labels",
+        "code_labels",
+        "self_play",
+        "refining",
+        "distill",
+        "gates",
+    ]
 )
 
 FENCES = {

@@ -13,7 +13,7 @@ from promptcot.executors import MemoryWorkplace
 from promptcot.fitting import annotated_examples, fit_role
 from promptcot.recipe import ColdStart, Fit, Training
 from promptcot.records import Selection, Triple, record_id
-from promptcot.triples import Pool
+from promptcot.triples import Pool, replayed
 from tests import toy
 
 # exact EM: q is the posterior of the current p. LL after t rounds, and the tables after one
@@ -105,14 +105,14 @@ def annotated(count, rationales):
 @given(st.integers(0, 20), st.integers(0, 20), st.floats(0, 2), st.integers(0, 40), st.integers(0, 3))
 def test_replay_draws_its_share_of_annotated_triples_without_repeating_any(total, with_rationale, share, selected, seed):
     rows = annotated(total, with_rationale)
-    picked = mstep.replayed(rows, share, selected, seed)
+    picked = replayed(rows, share, selected, seed)
     assert len(picked) == len({t.id for t in picked}) == min(min(total, with_rationale), round(share * selected))
     assert all(t.rationale for t in picked)
-    assert picked == mstep.replayed(rows, share, selected, seed)
+    assert picked == replayed(rows, share, selected, seed)
 
 
 def test_replay_depends_on_the_seed():
-    assert len({tuple(t.id for t in mstep.replayed(annotated(20, 20), 0.5, 10, seed)) for seed in range(5)}) > 1
+    assert len({tuple(t.id for t in replayed(annotated(20, 20), 0.5, 10, seed)) for seed in range(5)}) > 1
 
 
 def test_the_cold_start_counts_the_annotated_triples(tmp_path):

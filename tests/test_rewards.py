@@ -86,6 +86,13 @@ def test_the_last_program_of_a_completion_must_pass_every_test():
 
 
 @pytest.mark.usefixtures("sandbox")
+def test_a_wrong_language_where_a_function_is_called_is_the_replys_fault_and_not_ours():
+    said = "```cpp\nint twice(int x) { return 2 * x; }\n```"
+    judged = Grader(limits=LIMITS).program(CALLS, said)
+    assert (judged.verdict, judged.reward) == (Verdict.PROGRAM_ERROR, 0.0)
+
+
+@pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("tests", [[], "{", [{"input": "1"}], {"inputs": ["1"], "outputs": []}, [{"input": 1, "output": 2}], 5])
 def test_tests_that_cannot_be_read_are_a_fault_of_ours_and_logged(tests, caplog):
     assert Grader().program(tests, reply(RIGHT)).verdict is Verdict.VERIFIER_ERROR

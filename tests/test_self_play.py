@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from promptcot import fitting, self_play
+from promptcot import self_play
 from promptcot.errors import Stopped
 from promptcot.executors import MemoryWorkplace
 from promptcot.grading import Grader
@@ -22,7 +22,7 @@ from promptcot.recipe import Band, EngineSpec, Sample, SelfPlay, Training
 from promptcot.records import Attempt, Grade, Label, PassRate, Problem, Question, Seed
 from promptcot.roles import Role
 from promptcot.sandbox.runners import chosen
-from promptcot.self_play import Sources, Tally, choosing
+from promptcot.self_play import Sources, Tally, choosing, fits
 from promptcot.self_play.choosing import Tried
 from promptcot.self_play.form import malformed
 from promptcot.self_play.waves import Drawn, round_seed
@@ -89,6 +89,19 @@ def test_the_interval_of_a_censored_rate_holds_that_of_every_outcome(drawn, rest
         assert whole_rate.high <= censored.high + 1e-12
 
 
+@pytest.mark.parametrize("wave", [1, 2, 4])
+@pytest.mark.parametrize("p", [0.3, 0.6, 0.9])
+def test_sums_of_right_over_counted_attempts_are_no_higher_for_stopping_early_and_a_mean_of_shares_is(wave, p):
+    """Exactly, over all outcomes of eight draws."""
+    solved = counted = shares = 0.0
+    for outcome in itertools.product([True, False], repeat=8):
+        chance = math.prod(p if right else 1 - p for right in outcome)
+        found = early(["correct" if right else "wrong" for right in outcome], wave, 8, firm=True)
+        solved, counted, shares = solved + chance * found.solved, counted + chance * found.counted, shares + chance * found.rate.value
+    assert solved / counted == pytest.approx(p)
+    assert shares > p
+
+
 def test_the_band_of_the_paper():
     """At least one right, fewer than half; the verifier's own faults are in no count."""
     reasons = [Tally(right, 8, 8 - right, 0).out(BAND, firm=True) for right in range(9)]
@@ -102,7 +115,7 @@ def test_the_band_of_the_paper():
 # pairs
 
 
-def tried(texts, verdicts, *, kept=True, why="", rate=0.25, grading="answer", opened=False) -> Tried:
+def tried(texts, verdicts, *, kept=True, why="", rate=0.25, grading="answer", opening="", license="") -> Tried:
     asked = replace(question(), grading=grading)
     attempts = [
         Attempt(id=f"a{n}".ljust(32, "0"), problem=asked.id, draw=n, text=text, ids=tuple(map(ord, text)), tokens=len(text) + 1)
@@ -110,7 +123,7 @@ def tried(texts, verdicts, *, kept=True, why="", rate=0.25, grading="answer", op
     ]
     facts = {"low": 0.0, "high": 1.0, "censored": False, "kept": kept, "why": why, "round": 1}
     row = PassRate(id="r" * 32, question=asked.id, solved=2, counted=8, planned=8, rate=rate, **facts)
-    return Tried(asked, attempts, dict(enumerate(verdicts)), row, opened)
+    return Tried(asked, attempts, dict(enumerate(verdicts)), row, opening, license)
 
 
 def kinds(rows):
@@ -143,6 +156,42 @@ def test_pairs_hold_only_firm_verdicts_share_no_attempt_and_know_no_order(verdic
     shuffled = list(whole.attempts)
     chance.shuffle(shuffled)
     assert choosing.pairs(replace(whole, attempts=shuffled), SelfPlay(pairs=8), seed) == choosing.pairs(whole, SelfPlay(pairs=8), seed)
+
+
+def test_a_thought_that_the_server_keeps_apart_is_trained_on_with_its_answer():
+    """As it goes on after the prompt: opened there or here. The ids of such an attempt are the answer's alone, so they are not used."""
+    row = tried([r"\boxed{7}", r"\boxed{7}", r"\boxed{8}"], ["correct", "correct", "wrong"])
+    thoughts = [replace(a, reasoning=f"thought {n}") for n, a in enumerate(row.attempts)]
+    for opening, wanted in (("", "<think>\nthought 2\n</think>\n\n\\boxed{8}"), ("<think>\n", "thought 2\n</think>\n\n\\boxed{8}")):
+        apart = replace(row, attempts=thoughts, opening=opening)
+        made, dropped = kinds(choosing.pairs(apart, SelfPlay(form="think"), 0))
+        assert (made[0].rejected, made[0].rejected_ids, dropped) == (wanted, (), [])
+        right, _ = kinds(choosing.right(apart, SelfPlay(form="think", method="sft"), 0))
+        assert len(right) == 2, "other thoughts, so another attempt"
+        assert all("thought" in a.text and not a.ids for a in right)
+
+
+def test_a_text_that_was_judged_both_ways_is_in_no_pair():
+    """A program at its time limit passes now and then: chosen and rejected would be the same."""
+    made, dropped = kinds(
+        choosing.pairs(tried(["same", "same", "right", "wrong"], ["correct", "program_timeout", "correct", "wrong"]), SelfPlay(), 0)
+    )
+    assert [(p.chosen, p.rejected) for p in made] == [("right", "wrong")]
+    assert dropped == [Drop.UNVERIFIED, Drop.UNVERIFIED]
+
+
+def test_programs_that_differ_in_case_or_indentation_are_two():
+    code = "```python\nif x:\n    print({})\n{}print(2)\n```"
+    texts = [code.format("'a'", ""), code.format("'A'", ""), code.format("'a'", "    "), "no"]
+    made, dropped = kinds(choosing.right(tried(texts, ["correct"] * 3 + ["wrong"], grading="tests"), SelfPlay(method="sft"), 0))
+    assert (len(made), dropped) == (3, [])
+
+
+def test_a_pair_is_licensed_like_its_question_and_the_solver():
+    row = tried(["a", "b"], ["correct", "wrong"], license="Apache-2.0")
+    row = replace(row, question=replace(row.question, license="MIT"))
+    for make, options in ((choosing.pairs, {}), (choosing.right, {"method": "sft"})):
+        assert {r.license for r in kinds(make(row, SelfPlay(**options), 0))[0]} == {"Apache-2.0 AND MIT"}
 
 
 def test_an_attempt_that_the_limit_cut_is_in_no_pair_whatever_its_grade_says():
@@ -238,7 +287,7 @@ def test_labels_say_how_a_question_is_graded_and_a_problem_without_one_is_droppe
         ("b", "tests", tests, "code"),
     }
     assert sorted(d.reason for d in made.drops) == [Drop.BAD_ROW, Drop.NO_LABEL, Drop.NO_LABEL]
-    assert all(q.license == "CC0-1.0" and len(q.parents) == 2 for q in made.rows)
+    assert all(q.license == "CC0-1.0 AND none" and len(q.parents) == 2 for q in made.rows), "the problems state no license"
     assert not {q.id for q in made.rows} & {problem("a").id, problem("b").id}, "attempts must not be the draws that labeled the problem"
 
 
@@ -252,7 +301,8 @@ def test_the_wanted_share_of_human_problems_comes_from_the_training_seeds():
     assert len(asked(replace(sources, seeds=seeds), human=0.0).rows) == 6
     turned = Sources(sources.problems[::-1], sources.labels[::-1], seeds[::-1], "x")
     assert asked(turned, human=0.25).rows == made.rows
-    assert len(asked(replace(sources, seeds=seeds), human=0.25, rows=3).rows) == 3
+    few = asked(replace(sources, seeds=seeds), human=0.25, rows=4)
+    assert sorted(q.benchmark for q in few.rows) == ["human"] + ["labeled"] * 3, "the share is kept where there are fewer rows"
 
 
 def test_procedural_tasks_give_questions_of_their_own():
@@ -405,15 +455,9 @@ class Fitted:
         return replace(start, fingerprint=f"{start.fingerprint}+")
 
 
-class PairTokens:
-    def __init__(self, id, chosen, rejected, weight=1.0):
-        self.id, self.chosen, self.rejected, self.weight = id, chosen, rejected, weight
-
-
 def test_each_round_is_drawn_from_the_newest_solver_and_fitted_on_the_ids_it_drew(tmp_path, monkeypatch):
     fitted = Fitted()
-    monkeypatch.setattr(fitting, "fit_on_pairs", fitted, raising=False)
-    monkeypatch.setattr(fitting, "PairTokens", PairTokens, raising=False)
+    monkeypatch.setattr(fits, "fit_on_pairs", fitted)
     done = played(tmp_path, MemoryWorkplace(), SelfPlay(rounds=2, sample=Sample(max_tokens=100)), "Abel", "Bede")
     assert [name for name, *_ in fitted.calls] == ["self_play/1/solver", "self_play/2/solver"]
     assert fitted.calls[1][1] == done[0].solver.fingerprint

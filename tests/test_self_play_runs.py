@@ -6,20 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from promptcot import api, fitting
+from promptcot import api
 from promptcot.executors import MemoryWorkplace
 from promptcot.models import fingerprint
 from promptcot.recipe import EngineSpec, Fit, Input, SelfPlay, Training
 from promptcot.records import Attempt, PassRate
 from promptcot.roles import Role
 from promptcot.seeds import read_problems
+from promptcot.self_play import fits
 from promptcot.self_play.fits import fitted
 from promptcot.store import Run
 from promptcot.tables import from_table
 from promptcot.templates import TAGGED
 from tests.engines.conftest import save_tiny_model
 from tests.runs import Shell, jsonl, process, script
-from tests.test_self_play import PairTokens, question
+from tests.test_self_play import question
 
 REPLIES = [
     ("Abel", r"<think>Draw {draw}.</think>\boxed{{draw}}"),  # right in draw 7 alone
@@ -111,8 +112,7 @@ def test_the_self_played_solver_is_evaluated_beside_the_one_it_came_from(shell, 
         path = script(tmp_path / "better", default=r"\boxed{7}")
         return replace(start, path=path, fingerprint=fingerprint(path))
 
-    monkeypatch.setattr(fitting, "fit_on_pairs", fit_on_pairs, raising=False)
-    monkeypatch.setattr(fitting, "PairTokens", PairTokens, raising=False)
+    monkeypatch.setattr(fits, "fit_on_pairs", fit_on_pairs)
     benchmark = jsonl(tmp_path / "boats.jsonl", [{"id": n, "problem": f"Boats on lake {n}?", "answer": "7"} for n in ("Bede", "Cady")])
     evaluate = {"benchmarks": [str(benchmark)], "models": ["solver", "self_played"], "sample": {"max_tokens": 100}}
     path = recipe(self_play={"form": "think", "sample": {"max_tokens": 100}}, evaluate=evaluate)
@@ -120,6 +120,15 @@ def test_the_self_played_solver_is_evaluated_beside_the_one_it_came_from(shell, 
     found = api.open(tmp_path / "run")["evaluate/scores"].to_pylist()
     assert {(s["model"], s["value"]) for s in found if s["metric"] == "avg"} == {("solver", 0.5), ("self_played", 1.0)}
     assert "self-played" in (tmp_path / "run/report/index.html").read_text(encoding="utf-8")
+
+
+def test_human_problems_that_were_attempted_are_looked_for_among_the_benchmarks_questions(shell, recipe, tmp_path):
+    """They bring no concepts, so they are not among the triples."""
+    hill = {"id": "hill", "problem": "How many goats are on hill 2 of 4 by the sea?", "answer": "3"}
+    evaluate = {"benchmarks": [str(jsonl(tmp_path / "hills-too.jsonl", [hill]))], "models": ["solver"], "sample": {"max_tokens": 100}}
+    play = {"method": "none", "human": 1.0, "sample": {"max_tokens": 100}}
+    shell("run", recipe(self_play=play, evaluate=evaluate), "--run", tmp_path / "run")
+    assert api.open(tmp_path / "run")["evaluate/hills-too/overlap"].num_rows == 1
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """Self-play and distillation on the embedded model, with true verifiers; each run resumes, and the tables are made of finished runs.
 
     python -m benchmarks.post_training sft dpo oracle --run DIR [--seeds 0 1 2]
+    python -m benchmarks.post_training human synthetic --run DIR --seeds 0
     python -m benchmarks.post_training tables --run DIR
 
     sft      self-play by rejection sampling: fitted on its own right attempts
     dpo      self-play by preferences: the same attempts, in pairs of a right and a firmly wrong one
     oracle   distillation of procedural solutions. No teacher wrote them: they say what a perfect one would do for form and answer
 
-All three solve sums of two numbers (reasoning-gym's `chain_sum`). A run of `dpo` begins as a copy of the seed's `sft` where there is one:
-its attempts are the same and need not be drawn again.
+    human, synthetic    the corpora that `promptcot trial` compares (see `corpora`)
+
+The first three solve sums of two numbers (reasoning-gym's `chain_sum`). A run of `dpo` begins as a copy of the seed's `sft` where there is
+one: its attempts are the same and need not be drawn again.
 """
 
 from __future__ import annotations
@@ -22,9 +25,15 @@ from typing import Any
 import yaml
 
 import promptcot
-from benchmarks.post_training import arms, paired
+from benchmarks.post_training import arms, corpora, paired
 
-ARMS: Mapping[str, Callable[[Path, int], dict[str, Any]]] = {"sft": arms.rejection, "dpo": arms.preferences, "oracle": arms.oracle}
+ARMS: Mapping[str, Callable[[Path, int], dict[str, Any]]] = {
+    "sft": arms.rejection,
+    "dpo": arms.preferences,
+    "oracle": arms.oracle,
+    "human": corpora.human,
+    "synthetic": corpora.synthetic,
+}
 
 
 def main() -> None:
@@ -36,7 +45,7 @@ def main() -> None:
     given = parser.parse_args()
     for name in given.what:
         if name == "tables":
-            print(paired.tables(given.run, {arm: arms.MODEL[arm] for arm in ARMS}, given.seeds))
+            print(paired.tables(given.run, arms.MODEL, given.seeds))
             continue
         for seed in given.seeds:
             _run(given.run, name, seed)

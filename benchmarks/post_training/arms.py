@@ -21,8 +21,8 @@ def rejection(given: Path, seed: int) -> dict[str, Any]:
 
 def preferences(given: Path, seed: int) -> dict[str, Any]:
     """Self-play by DPO on the same attempts."""
-    fit = {"lr": 1.0e-5, "batch": 8}
-    return _recipe("self-play-dpo", seed, ["solver", "self_played"], {"self_play": _played("dpo", 2, fit) | {"pairs": 4}})
+    fit = {"lr": 5.0e-5, "batch": 8}
+    return _recipe("self-play-dpo", seed, ["solver", "self_played"], {"self_play": _played("dpo", 4, fit) | {"pairs": 4}})
 
 
 def oracle(given: Path, seed: int) -> dict[str, Any]:

@@ -209,6 +209,7 @@ def label(
 
 
 _stage_verb("self_play", "The solver's attempts at labeled problems, pairs of them, and a better solver.")
+_stage_verb("refine", "The generator fitted on its own problems that self-play found worth solving, for the next run.")
 
 
 @app.command()

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import math
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +51,7 @@ def evaluate(
     """Score a model on benchmarks: attempts, verdicts, figures with intervals. Of a recipe or run, or by --benchmark and --model."""
     from promptcot import api
     from promptcot.evaluation import shown
-    from promptcot.progress import ProgressPrinter
+    from promptcot.progress import ProgressPrinter, say
 
     if (recipe is None) == (benchmark is None) or (recipe is None) != (model is not None):
         raise UsageError("give a recipe or run folder, or both --benchmark and --model", where="evaluate")
@@ -73,7 +72,7 @@ def evaluate(
         keep=keep or (),
         redo=redo or (),
         watch=ProgressPrinter(),
-        say=_say,
+        say=say,
     )
     parts = (found.results, found.scores, found.settings)
     if as_json:
@@ -110,6 +109,7 @@ def contest_rating(
 ) -> None:
     """A model's Elo from its places in contests of people, in the manner of CodeElo. The standings are yours: none are shipped."""
     from promptcot import api
+    from promptcot.progress import say
 
     found = api.contest_rating(folder, standings, benchmark=benchmark, model=model)
     e = found.rating
@@ -122,7 +122,7 @@ def contest_rating(
     print(f"elo {e.value:.0f} [{e.low:.0f}, {e.high:.0f}] ({e.n} contests, {e.level:.0%}; {found.combine} of the contests' ratings)")
     for place in found.places:
         print(f"  {place.contest}: {place.ahead:g} of {place.people} ahead, {place.points:g} points, rated {place.rating:.0f}")
-    _say("no time runs for a model, which flatters it; which contests are chosen moves such a rating by hundreds of points")
+    say("no time runs for a model, which flatters it; which contests are chosen moves such a rating by hundreds of points")
 
 
 def benchmarks() -> None:
@@ -160,7 +160,3 @@ def export_benchmark(
         print(json.dumps(facts, ensure_ascii=False, indent=1))
     else:
         print(f"{found.questions} questions as {found.task} in {found.folder}; run it with\n  {found.command}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +36,7 @@ def export(
 ) -> None:
     """Write rows for TRL, verl, the OpenAI batch API, the Hugging Face hub (with a card) or in the release's own files; or copy weights."""
     from promptcot import api
+    from promptcot.progress import say
 
     if (folder is None) == (source is None) or out is None:
         raise UsageError("give a run folder or --in FILE, and --out PATH", where="export")
@@ -55,5 +55,5 @@ def export(
     told = [f"{count} {name}" for name, count in done.rows.items()] or [done.about]
     told += [f"left out: {count} rows of license {name}" for name, count in done.left_out.items()]
     told += [f"left out: {done.unlabeled} problems without a label"] * bool(done.unlabeled)
-    print("\n".join(told), file=sys.stderr)
+    say("\n".join(told))
     print(done.path)

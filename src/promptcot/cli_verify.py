@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,16 +39,17 @@ def verify_answers(
     """Are two answers the same? Rows {id, verdict}, in order: equal, different or unknown."""
     from promptcot import api
     from promptcot.lines import read_lines, write_lines
+    from promptcot.progress import say
 
     policy = _policy(fallback, percent, integers)
     rows = list(read_lines(source, {"id": (str, int), "a": (str, int, float), "b": (str, int, float)}))
-    found = list(api.verify_answers(rows, policy=policy, say=_say))
+    found = list(api.verify_answers(rows, policy=policy, say=say))
     if target is not None:
         write_lines(target, found)
     else:
         print("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found), end="")
     counts = Counter(row["verdict"] for row in found)
-    _say(", ".join(f"{verdict} {counts[verdict]}" for verdict in ("equal", "different", "unknown")))
+    say(", ".join(f"{verdict} {counts[verdict]}" for verdict in ("equal", "different", "unknown")))
 
 
 def calibrate_votes(
@@ -64,18 +64,19 @@ def calibrate_votes(
     agreement is enough."""
     from promptcot import api
     from promptcot.lines import read_lines
+    from promptcot.progress import say
 
     rows = list(read_lines(source, {"id": (str, int), "answer": (str, int, float), "samples": list}))
     if len(rows) < 2:
         raise UsageError("a threshold is chosen on one half of the problems and judged on the other: give two at least", where=str(source))
-    found = api.calibrate_votes(rows, precision, policy=_policy(fallback, percent, integers), say=_say)
+    found = api.calibrate_votes(rows, precision, policy=_policy(fallback, percent, integers), say=say)
     if as_json:
         intervals = {name: [e.value, e.low, e.high, e.n] for name, e in (("precision", found.precision), ("coverage", found.coverage))}
         print(json.dumps({"schema": SCHEMA, "agree": found.agree, "reached": found.reached, **intervals}))
     else:
         print(f"agree: {found.agree}\nprecision: {found.precision}\ncoverage: {found.coverage}")
     if not found.reached:
-        _say(f"no agreement has a precision of {precision:g} (lower bound) on the half that chooses; printed is the best one")
+        say(f"no agreement has a precision of {precision:g} (lower bound) on the half that chooses; printed is the best one")
         raise typer.Exit(4)
 
 
@@ -89,10 +90,6 @@ def _policy(fallback: str, percent: str, integers: bool) -> Any:
     if percent not in ("unit", "fraction"):
         raise UsageError(f"unknown reading of percent `{percent}`", where="--percent", remedy="unit or fraction")
     return Policy(Fallback(fallback), Reading(percent="unit" if percent == "unit" else "fraction", integers=integers))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def run_program(

@@ -21,6 +21,7 @@ from promptcot.engines.conversation import prompt_request
 from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampling
 from promptcot.executors import Rows, Table, Task, Workplace, ask
 from promptcot.labeling import Way, asking
+from promptcot.licenses import combined
 from promptcot.outcomes import Drop, LabelKind, Verdict, unfinished
 from promptcot.recipe import Code
 from promptcot.recipe import Label as Settings
@@ -30,7 +31,7 @@ from promptcot.sandbox.programs import Language, Program
 from promptcot.sandbox.runners import Runner, chosen
 from promptcot.store import StepSpec
 from promptcot.templates_annotation import Unusable
-from promptcot.templates_tests import ROUNDS, InputKind, generator_prompt, parse_tests, writer_prompt
+from promptcot.templates_tests import InputKind, asked_of, generator_prompt, parse_tests, writer_prompt
 from promptcot.verify.candidates import Candidate, generate
 from promptcot.verify.program_text import extract
 
@@ -51,7 +52,7 @@ def by_tests(
         place, "label/solutions", with_tests, tests.digest, voter, asking(settings), range(settings.votes), seed=seed, ready=runner
     )
     attempts = by_problem(solved.rows)
-    licenses = sorted({role.license for role in (writer, voter)} - {""})
+    license = combined(writer.license, voter.license)
     facts = {"code": code.model_dump(exclude={"runner", "writer"}), "seed": seed}
 
     def make(problem: Problem) -> Rows:
@@ -59,7 +60,7 @@ def by_tests(
             return [_dropped(problem, Drop.FEW_TESTS, "the writer gave no usable test", "{}")]
         trial = Trial(problem, by_id[problem.id], attempts[problem.id], code, seed)
         about = {"voter": voter.fingerprint, "writer": writer.fingerprint}
-        return [trial.label(runner(), about, " AND ".join(licenses) or problem.license)]
+        return [trial.label(runner(), about, license or problem.license)]
 
     return Way(facts, {"tests": tests.digest, "solutions": solved.digest}, make)
 
@@ -86,9 +87,7 @@ class Wanted:
 
 def wanted(problem: Problem, code: Code) -> list[Wanted]:
     """The replies to ask for of a problem: the inputs spread over the rounds, then the generators."""
-    counts = [code.tests // len(ROUNDS) + (n < code.tests % len(ROUNDS)) for n in range(len(ROUNDS))]
-    asks: list[tuple[InputKind, int]] = [(kind, count) for kind, count in zip(ROUNDS, counts, strict=True) if count]
-    asks += [(InputKind.GENERATED, code.seeds)] * code.generators
+    asks = [*asked_of(code.tests), *[(InputKind.GENERATED, code.seeds)] * code.generators]
     return [Wanted(problem, draw, kind, count) for draw, (kind, count) in enumerate(asks)]
 
 

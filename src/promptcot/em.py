@@ -23,7 +23,7 @@ from promptcot.recipe import Em, Rule, Training
 from promptcot.records import Candidate, Draw, Health, Selection
 from promptcot.roles import Role
 from promptcot.store import StepSpec
-from promptcot.triples import Pool
+from promptcot.triples import Pool, replayed
 
 SCHEMA = 1
 
@@ -157,12 +157,12 @@ def _fit(place: Workplace, number: int, start: Role, selections: Sequence[Select
     """Fit a role to the selections and the replayed triples, or (selections None) to p(x|c) alone."""
     fit, seed = setting.em.fit, setting.seed + number
     with start.open() as engine:
-        segmenter = start.segmenter(engine)
+        segmenter = start.bare.segmenter(engine)
         if selections is None:
             examples = annotated_examples(start.name, train.rows, segmenter, with_rationale=False)
         else:
             examples = mstep.selected_examples(start.name, selections, train, segmenter)
-            replay = mstep.replayed(train.rows, fit.replay, len(examples), seed)
+            replay = replayed(train.rows, fit.replay, len(examples), seed)
             examples += annotated_examples(start.name, replay, segmenter)
     return fit_role(place, f"em/{number}/{start.name}", start, examples, fit, setting.training, seed=seed)
 

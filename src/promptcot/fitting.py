@@ -21,7 +21,7 @@ from promptcot.records import ScoreRow, Triple, record_id
 from promptcot.roles import Role
 from promptcot.segments import Segmenter
 from promptcot.store import StepSpec
-from promptcot.training import FitLog, fit, fit_pairs
+from promptcot.training import FitLog, fit, fit_pairs, longest_text
 from promptcot.training import Progress as StepDone
 from promptcot.usage import Usage
 
@@ -106,7 +106,8 @@ def fit_on_pairs(
     start.require_trainable()
     if not pairs:
         raise Stopped(f"nothing to fit `{start.name}` on", where=name, remedy="pairs need questions with a right and a wrong attempt")
-    short = [pair for pair in pairs if max(len(pair.chosen), len(pair.rejected)) <= training.max_tokens]
+    limit = longest_text(start.path, training)
+    short = [pair for pair in pairs if max(len(pair.chosen), len(pair.rejected)) <= limit]
     reference = _reference(place, f"{name}/reference", start.here, short) if short else {}
     examples = [PairExample(p.id, p.chosen, p.rejected, reference.get(p.id, UNKNOWN), p.weight) for p in pairs]
     facts = {"fit": settings.model_dump(exclude={"replay"}), "beta": beta, "training": training.facts(), "seed": seed}

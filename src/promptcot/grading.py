@@ -17,10 +17,10 @@ from typing import Protocol
 from promptcot.attempts import by_problem
 from promptcot.errors import UsageError
 from promptcot.executors import Rows, Table, Task, Workplace, side_by_side
+from promptcot.licenses import combined
 from promptcot.outcomes import Finish, Grading, Verdict
 from promptcot.records import Attempt, Grade, Label, Problem, Question, Seed, inherited, record_id
 from promptcot.sandbox.limits import Limits
-from promptcot.sandbox.programs import Language, Program
 from promptcot.sandbox.runners import Runner
 from promptcot.store import StepSpec
 from promptcot.verify import families, verdicts
@@ -33,7 +33,7 @@ from promptcot.verify.program_text import Extracted, extract
 from promptcot.verify.programs import OF_ATTEMPTS, Judged, Judgement, Test, judge
 from promptcot.verify.votes import Poll, Rule
 
-SCHEMA = 1
+SCHEMA = 2
 SHARD_ROWS = 64
 PROGRAMS = frozenset({Grading.TESTS, Grading.LIVECODEBENCH, Grading.CHECK})
 """Grading that runs programs, and so needs a sandbox."""
@@ -122,8 +122,7 @@ class Grader:
         if question.grading == Grading.LIVECODEBENCH:
             judged = judge_solution(found.source, tests, question.function, self.limits, self.runner())
             return summed(judged)
-        program = Program(found.source, Language.PYTHON if question.function else found.language, question.function)
-        return summed(judge(program, tests, self.limits, runner=self.runner(), stop_early=True))
+        return summed(judge(found.program(question.function), tests, self.limits, runner=self.runner(), stop_early=True))
 
 
 def question_of(row: Problem | Seed, known: Label | Seed, *, id: str, origin: str) -> Question | None:
@@ -135,7 +134,7 @@ def question_of(row: Problem | Seed, known: Label | Seed, *, id: str, origin: st
         grading, reference, domain = Grading.ANSWER, known.answer, row.domain
     else:
         return None
-    facts = inherited(row) | {"domain": domain, "license": known.license or row.license}
+    facts = inherited(row) | {"domain": domain, "license": row.license if known is row else combined(row.license, known.license)}
     parents = (row.id,) if known is row else (row.id, known.id)
     return Question(
         id=id, parents=parents, benchmark=origin, name=row.id, problem=row.problem, grading=grading, reference=reference, **facts

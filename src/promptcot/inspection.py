@@ -19,8 +19,8 @@ from promptcot.metering import by_stage, spent
 from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import validate
-from promptcot.records import ConceptSet, Dropped, Problem, Record, Seed, Triple
-from promptcot.stages import STAGES, active
+from promptcot.records import ConceptSet, Dropped, Pair, Problem, Question, Record, Seed, Trace, Triple
+from promptcot.stages import STAGES, active, kept_step
 from promptcot.store import Run, entries_in
 from promptcot.tables import from_table, schema_of
 from promptcot.usage import Usage, total
@@ -110,8 +110,17 @@ def table(run: Run, name: str, *, dropped: bool = False) -> pa.Table:
     return pa.concat_tables([pq.read_table(path) for path in files]) if files else pa.table({})
 
 
+LATER: dict[str, tuple[str, type[Record]]] = {
+    "questions": ("self_play/questions", Question),
+    "pairs": ("pairs", Pair),
+    "traces": ("traces", Trace),
+}
+"""The rows that post-training works on: step and class by their field in `Rows`."""
+
+
 def rows_of(run: Run) -> Rows | None:
-    """The triples (or, before annotation, the seeds), given concept sets and kept problems that a run has so far; None without any."""
+    """The triples (or, before annotation, the seeds), given concept sets, kept problems and rows of post-training that a
+    run has so far; None without any."""
 
     def rows(name: str, record: type[Record]) -> list[Any]:
         files = _parts(run, name, "part") if run.manifest(name) is not None else []
@@ -119,10 +128,12 @@ def rows_of(run: Run) -> Rows | None:
 
     recipe, triples = recipe_of(run), rows("annotate", Triple)
     sets = rows("synthesize/concept_sets", ConceptSet) if recipe.inputs.concept_sets else []
-    last = "screen" if recipe.screen else "problems" if recipe.inputs.problems else "synthesize/problems"
+    last = kept_step(recipe)
     kept = rows(last, Problem) if run.manifest(last) is not None else None
-    found = Rows(() if triples or recipe.annotate is None else rows("seeds", Seed), triples, sets, kept)
-    return found if triples or found.seeds or sets or kept is not None else None
+    made = {key: rows(step, record) if run.manifest(step) is not None else None for key, (step, record) in LATER.items()}
+    found = Rows(() if triples or recipe.annotate is None else rows("seeds", Seed), triples, sets, kept, **made)
+    known = [kept, *made.values()]
+    return found if triples or found.seeds or sets or any(one is not None for one in known) else None
 
 
 def _parts(run: Run, name: str, kind: str) -> list[Path]:

@@ -16,7 +16,7 @@ from promptcot.recipe import Label as Settings
 from promptcot.records import Label, Problem
 from promptcot.store import StepSpec
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True)

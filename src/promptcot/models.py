@@ -118,6 +118,11 @@ def aliases() -> list[Alias]:
     return list(_ALIASES)
 
 
+def alias_of(name: str) -> Alias | None:
+    """What is known of a model by its short name; None for a folder or a hub id."""
+    return next((alias for alias in _ALIASES if alias.name == name), None)
+
+
 def status(alias: str) -> Status:
     """Whether `fetch(alias)` finds it in the cache. Raises `UsageError` for an unknown alias."""
     return Status.CACHED if _known(alias).folder.is_dir() else Status.ABSENT

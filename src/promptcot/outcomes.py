@@ -59,6 +59,9 @@ class Drop(StrEnum):
     NO_FIRM_FAILURE = "no_firm_failure"  # no attempt is firmly wrong: what failed is cut, gives no answer or cannot be decided
     MALFORMED = "malformed"  # an attempt that is not built as training wants it
     NO_PAIR = "no_pair"  # the right or the firmly wrong attempts are all malformed
+    # refinement
+    NO_DESIGN = "no_design"  # its concepts or its rationale are not known
+    CROWDED = "crowded"  # left out, since the chosen problems were too alike
     # traces
     WRONG = "wrong"  # the label says that the solution is not right
     UNVERIFIED = "unverified"  # whether the solution is right could not be decided

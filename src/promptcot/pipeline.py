@@ -2,9 +2,9 @@
 
     seeds -> triples -> start (p0, q0) -> em (best p) -> problems -> screened -> report
 
-A stage is active when its section is in the recipe. Rows given in `inputs` are a stage too (`seeds`, `problems`, `labels`, `attempts`;
-triples under `annotate`, concept sets under `synthesize`) and take the place of the one that would make them. What is finished loads
-from the run folder, so a session is also how finished runs are read.
+A stage is active when its section is in the recipe. Rows given in `inputs` are a stage too (`seeds`, `problems`, `labels`, `attempts`,
+`pairs`, `traces`; triples under `annotate`, concept sets under `synthesize`) and take the place of the one that would make them. What is
+finished loads from the run folder, so a session is also how finished runs are read.
 """
 
 from __future__ import annotations
@@ -17,13 +17,30 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
-from promptcot import annotate, code_labels, distill, em, gates, handover, labeling, labels, models, screening, seeds, self_play, synthesis
+from promptcot import (
+    annotate,
+    code_labels,
+    distill,
+    earlier,
+    em,
+    gates,
+    handover,
+    labeling,
+    labels,
+    models,
+    refining,
+    screening,
+    seeds,
+    self_play,
+    synthesis,
+)
 from promptcot.analysis.corpora import Own, draw
 from promptcot.analysis.difficulty import Climb
 from promptcot.analysis.stage import Analysis
 from promptcot.cold_start import cold_start
 from promptcot.concept_use import ConceptUse, WordingEmbedder
 from promptcot.contamination import NgramIndex
+from promptcot.diversity import Reference
 from promptcot.em import EmResult, Round, Setting
 from promptcot.engines import open_embedder
 from promptcot.engines.protocol import Embedder
@@ -33,11 +50,25 @@ from promptcot.evaluation.stage import Evaluated
 from promptcot.executors import LocalWorkplace, Rows, Table, Task, each, side_by_side
 from promptcot.gates import Gate
 from promptcot.grading import Grader
-from promptcot.heldout import Pair
+from promptcot.heldout import Pair as Both
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split
 from promptcot.recipe import SELF_PLAYED, Em, Recipe, Rule, Sample
-from promptcot.records import Attempt, ConceptSet, CorpusFigure, Dropped, Label, Problem, Record, Score, Seed, Trace, Triple
+from promptcot.records import (
+    Attempt,
+    ConceptSet,
+    CorpusFigure,
+    Dropped,
+    Label,
+    Pair,
+    Problem,
+    Question,
+    Record,
+    Score,
+    Seed,
+    Trace,
+    Triple,
+)
 from promptcot.roles import Role, resolve
 from promptcot.sandbox.runners import chosen
 from promptcot.seeds import Reading
@@ -72,9 +103,12 @@ class Session:
             "problems": lambda: self.problems,
             "labels": lambda: self.labels,
             "attempts": lambda: self.attempts,
+            "pairs": lambda: self.given_pairs,
+            "traces": lambda: self.given_traces,
             "screen": lambda: self.screened,
             "label": lambda: self.labels,
-            "self_play": lambda: self.played,
+            "self_play": lambda: self.self_played,
+            "refine": lambda: self.refined,
             "distill": self._distill,
             "trial": lambda: self.tried,
             "evaluate": lambda: self.scores,
@@ -163,17 +197,17 @@ class Session:
         return self.recipe.em is None or self.recipe.em.rule is not Rule.NO_RATIONALE
 
     @cached_property
-    def start(self) -> Pair:
+    def start(self) -> Both:
         """p0 and q0: cold-started, or the recipe's models as they are."""
         r = self.recipe
         generator = resolve(r, "generator")
         posterior = resolve(r, "posterior") if "posterior" in r.models else generator
         if r.cold_start is None:
-            return Pair(generator, posterior)
+            return Both(generator, posterior)
         pair = cold_start(
             self.place, generator, posterior, self.train, r.cold_start, r.training, seed=r.seed, with_rationale=self.with_rationale
         )
-        return Pair(*pair)
+        return Both(*pair)
 
     @cached_property
     def gates(self) -> list[Gate]:
@@ -246,7 +280,7 @@ class Session:
 
     def concept_use(self, names: Sequence[str] = ()) -> ConceptUse | None:
         """The rule whether a problem uses its concepts, learned from the training triples; None without any."""
-        given = [t for t in self.train.rows if t.concepts] if self.recipe.inputs.seeds or self.recipe.inputs.triples else []
+        given = [t for t in self._annotated_train if t.concepts]
         return ConceptUse.fit(given, concepts=names, embedder=self._embedder[0]) if given else None
 
     @cached_property
@@ -258,7 +292,9 @@ class Session:
             return self._given("synthesize/concept_sets", ConceptSet, reading, [i.model_dump() for i in r.inputs.concept_sets])
         assert r.synthesize is not None
         embedder, digest = self._embedder
-        return synthesis.concept_sets(self.place, self.triples.rows, self.triples.digest, embedder, digest, r.synthesize, seed=r.seed)
+        found, weakness = self.triples, r.synthesize.weakness
+        weak = synthesis.weak_concepts(self.place, found.rows, earlier.tried(weakness.rates), weakness) if weakness else None
+        return synthesis.concept_sets(self.place, found.rows, found.digest, embedder, digest, r.synthesize, seed=r.seed, weak=weak)
 
     @cached_property
     def problems(self) -> Table[Problem]:
@@ -281,6 +317,7 @@ class Session:
             passes=r.synthesize.passes,
             seed=r.seed,
             with_rationale=self.with_rationale,
+            direct=r.synthesize.prompt == "direct",
         )
 
     @cached_property
@@ -318,17 +355,25 @@ class Session:
             return labeling.decided(self.place, problems, kept.digest, ways)
 
     @cached_property
+    def questions(self) -> Table[Question]:
+        """What the solver attempts."""
+        r = self.recipe
+        if r.self_play is None:
+            raise UsageError("the recipe has no `self_play`", where="self_play")
+        return self_play.questions(self.place, self._sources(), r.self_play, seed=r.seed)
+
+    @cached_property
     def played(self) -> list[Played]:
         """The rounds of self-play."""
         r = self.recipe
         if r.self_play is None:
             raise UsageError("the recipe has no `self_play`", where="self_play")
-        questions = self_play.questions(self.place, self._sources(), r.self_play, seed=r.seed)
+        questions = self.questions
         if not questions.arrow.num_rows:
             raise Stopped(
                 "there is no question to attempt",
                 where="self_play",
-                remedy="labeled problems, `human` with seeds that have answers, or `tasks`",
+                remedy="problems with `label:` or `inputs.labels`; `human: 1` and `inputs.seeds` that bring answers or tests; or `tasks`",
             )
         with where_possible(self.say) as helper:
             grader = Grader(r.self_play, helper, chosen(r.self_play.runner))
@@ -340,22 +385,61 @@ class Session:
     def _sources(self) -> self_play.Sources:
         stages = set(active(self.recipe))
         problems = self.kept if {"synthesize", "problems"} & stages else None
-        found = self.labels if {"label", "labels"} & stages else None
+        found = self._found_labels
         human = self.seeds if "seeds" in stages else None
         digest = " ".join(table.digest if table else "-" for table in (problems, found, human))
         return self_play.Sources(problems.rows if problems else (), found.rows if found else (), human.rows if human else (), digest)
 
-    @property
+    @cached_property
     def self_played(self) -> Role:
-        """The solver of the last round, by the name that `evaluate.models` has for it."""
-        return replace(self.played[-1].solver, name=SELF_PLAYED)
+        """The solver of the last round, or the one fitted on given pairs, by the name that `evaluate.models` has for it."""
+        r = self.recipe
+        if not r.inputs.pairs or r.self_play is None:
+            return replace(self.played[-1].solver, name=SELF_PLAYED)
+        solver = resolve(r, r.self_play.solver)
+        return replace(self_play.learn(self.place, self.given_pairs, solver, r.self_play, r.training, seed=r.seed), name=SELF_PLAYED)
+
+    @cached_property
+    def refined(self) -> Role:
+        """The generator, fitted on its own problems that are worth solving; the next run begins with it."""
+        r = self.recipe
+        if r.refine is None:
+            raise UsageError("the recipe has no `refine`", where="refine")
+        last, human = self.played[-1], self._annotated_train
+        sets = self.concept_sets.rows if "synthesize" in active(r) else []
+        solved = refining.Solved.of(self.kept, self._found_labels, last.questions, last.rates, sets)
+        texts, asked = human or solved.problems, sets or solved.problems
+        reference = Reference(tuple(row.problem for row in texts), tuple(row.concepts for row in asked))
+        choice = refining.choose(self.place, solved, reference, r.refine, seed=r.seed, with_rationale=self.with_rationale)
+        self.say(str(choice))
+        return refining.refined(
+            self.place,
+            self.generator,
+            choice,
+            solved.rates,
+            human,
+            r.refine,
+            r.training,
+            seed=r.seed,
+            with_rationale=self.with_rationale,
+        )
+
+    @property
+    def _annotated_train(self) -> tuple[Triple, ...]:
+        return self.train.rows if self.recipe.inputs.seeds or self.recipe.inputs.triples else ()
+
+    @property
+    def _found_labels(self) -> Table[Label] | None:
+        return self.labels if {"label", "labels"} & set(active(self.recipe)) else None
 
     @cached_property
     def traces(self) -> Table[Trace]:
-        """The teacher's solutions that are kept."""
+        """The teacher's solutions that are kept, or given ones."""
         r = self.recipe
         if r.distill is None:
             raise UsageError("the recipe has no `distill`", where="distill")
+        if r.inputs.traces:
+            return distill.given(self.place, self.given_traces, r.distill)
         labels = self.labels if r.distill.verify else None
         problems, teacher = distill.chosen(self.kept.rows, labels.rows if labels else None, r.distill), resolve(r, r.distill.teacher)
         by_problem = {label.problem: label for label in labels.rows} if labels else {}
@@ -404,6 +488,7 @@ class Session:
         stages = active(r)
         own: list[Table[Any]] = [self.kept] if {"synthesize", "problems"} & set(stages) else []
         own += [self.triples] if "annotate" in stages else []
+        own += [self.played[0].questions] if r.self_play is not None else []  # human ones and tasks are in neither of these
         own_models = made_here(r)
         roles = [self._made(name) if name in own_models else resolve(r, name) for name in r.evaluate.models]
         with where_possible(self.say) as helper:
@@ -476,6 +561,20 @@ class Session:
         r = self.recipe
         reading = seeds.read_attempts(r.inputs.attempts, domain=r.domain, seed=r.seed)
         return self._given("attempts", Attempt, reading, [i.model_dump() for i in r.inputs.attempts])
+
+    @cached_property
+    def given_pairs(self) -> Table[Pair]:
+        """Pairs from outside."""
+        r = self.recipe
+        reading = seeds.read_pairs(r.inputs.pairs, domain=r.domain, seed=r.seed)
+        return self._given("pairs", Pair, reading, [i.model_dump() for i in r.inputs.pairs])
+
+    @cached_property
+    def given_traces(self) -> Table[Trace]:
+        """Solutions from outside, to learn from."""
+        r = self.recipe
+        reading = seeds.read_traces(r.inputs.traces, domain=r.domain, seed=r.seed)
+        return self._given("traces", Trace, reading, [i.model_dump() for i in r.inputs.traces])
 
     @cached_property
     def screened(self) -> Table[Problem]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from promptcot.annotate import from_source
+from promptcot.engines.conversation import prompt_ids
 from promptcot.engines.protocol import Ids, Sampler, SampleRequest, Sampling, Tokens
 from promptcot.outcomes import Drop
 from promptcot.recipe import Recipe, Rule, Sample
@@ -18,6 +19,7 @@ from promptcot.records import ConceptSet, Triple
 from promptcot.roles import Role, resolve
 from promptcot.seeds import read_concept_sets, read_seeds, read_triples
 from promptcot.templates import Generated
+from promptcot.templates_direct import direct_prompt, parse_direct
 
 BAR = " | "
 """Between the prefix and the scored segments; it is no part of the text."""
@@ -44,7 +46,8 @@ def preview_recipe(recipe: Recipe, n: int) -> Iterator[Preview]:
     triples = _triples(recipe)[:n]
     if "generator" in recipe.models:
         sets = read_concept_sets(recipe.inputs.concept_sets, domain=recipe.domain, seed=recipe.seed).rows
-        yield from _generated(recipe, resolve(recipe, "generator"), triples or sets[:n])
+        asked = recipe.synthesize is not None and recipe.synthesize.prompt == "direct"
+        yield from (_asked if asked else _generated)(recipe, resolve(recipe, "generator"), triples or sets[:n])
     if "posterior" in recipe.models and triples and _with_rationale(recipe):
         yield from _explained(recipe, resolve(recipe, "posterior"), triples)
 
@@ -75,6 +78,21 @@ def _generated(recipe: Recipe, role: Role, rows: Sequence[Triple | ConceptSet]) 
             return f"problem: {parsed.problem}" if isinstance(parsed, Generated) else f"dropped: {parsed}"
 
         yield from _shown(role, engine, rows, segmenter.generator_prefix, trained, outcome, sample, recipe.seed)
+
+
+def _asked(recipe: Recipe, role: Role, rows: Sequence[Triple | ConceptSet]) -> Iterator[Preview]:
+    """What a model reads that is asked for problems in so many words, and what it answers."""
+    assert recipe.synthesize is not None
+    with role.open() as engine:
+
+        def prefix(row: Triple | ConceptSet) -> Ids:
+            return prompt_ids(engine.tokenizer, row.prompt or direct_prompt(row.domain, row.concepts, row.level), chat=True)
+
+        def outcome(text: str) -> str:
+            parsed = parse_direct(text)
+            return f"dropped: {parsed}" if isinstance(parsed, Drop) else f"problem: {parsed}"
+
+        yield from _shown(role, engine, rows, prefix, lambda row: None, outcome, recipe.synthesize.sample, recipe.seed)
 
 
 def _explained(recipe: Recipe, role: Role, rows: Sequence[Triple]) -> Iterator[Preview]:

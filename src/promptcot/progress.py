@@ -15,6 +15,11 @@ KNOWN = 0.05
 """Share of a step that is done before the rest is estimated: the first answers of a batch come late."""
 
 
+def say(text: str) -> None:
+    """Talk, which is no result and so goes to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
 class ProgressPrinter:
     """Prints a step's progress with the time it still needs. Call it with each `Progress`."""
 

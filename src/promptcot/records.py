@@ -242,6 +242,24 @@ class ConceptSet(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConceptRate(Record):
+    """How often a solver solved the questions that name a concept: `solved` of `counted` attempts at `questions`, their raw `share`.
+
+    `rate` is shrunk towards the mean of all concepts, in [low, high] at 95 % (see `weakness`); `weight` is what the sampler multiplies the
+    concept's probability by."""
+
+    concept: str
+    questions: int
+    solved: int
+    counted: int
+    share: float
+    rate: float
+    low: float
+    high: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem(Record):
     """A synthesized problem x with its rationale z. Parent: its concept set."""
 
@@ -398,6 +416,19 @@ class PassRate(Record):
     censored: bool
     kept: bool
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceDiversity(Record):
+    """How diverse the problems are that the generator is refined on: those `in the band`, of which `left_out` were then left out, or those
+    `chosen`. `repeated`, `distinct`, `pairs`: see `diversity`."""
+
+    of: str
+    problems: int
+    left_out: int
+    repeated: float
+    distinct: float
+    pairs: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from promptcot.engines import open_engine
 from promptcot.errors import UsageError
 from promptcot.executors import Artifact
 from promptcot.metering import Meter
-from promptcot.recipe import EngineSpec, Recipe
+from promptcot.recipe import EngineSpec, ModelSpec, Recipe
 from promptcot.records import Triple
 from promptcot.segments import Segmenter
 from promptcot.tables import to_json
@@ -99,6 +99,11 @@ class Role:
                 remedy="use an engine of kind `vllm` or `transformers`; or `model: '{path}'` for a server that loads models by path",
             )
 
+    @property
+    def bare(self) -> Role:
+        """The same model without examples in its prompt: as a fit sees it, and as what was fitted is used."""
+        return replace(self, shots=())
+
     def segmenter(self, engine: Any) -> Segmenter:
         """The token sequences of this role's template with an open engine's tokenizer."""
         plain = Segmenter(engine.tokenizer, self.template)
@@ -119,4 +124,10 @@ def resolve(recipe: Recipe, name: str) -> Role:
     else:
         path = models.resolve(spec.path, spec.revision)
         fingerprint = models.fingerprint(path)
-    return Role(name, path, fingerprint, engine, TEMPLATES[spec.template], spec.license)
+    return Role(name, path, fingerprint, engine, TEMPLATES[spec.template], license_of(spec))
+
+
+def license_of(spec: ModelSpec) -> str:
+    """The license of a model: as the recipe states it, else as it is known of an alias."""
+    alias = models.alias_of(spec.path or "")
+    return spec.license or (alias.license if alias else "")

@@ -65,6 +65,12 @@ class Parsed:
 _EXAMPLE = Pair("first line\nsecond line\n", "expected output")
 
 
+def asked_of(tests: int) -> list[tuple[InputKind, int]]:
+    """How many of so many tests a writer is asked for by kind, those that it is not asked for left out."""
+    counts = [tests // len(ROUNDS) + (n < tests % len(ROUNDS)) for n in range(len(ROUNDS))]
+    return [(kind, count) for kind, count in zip(ROUNDS, counts, strict=True) if count]
+
+
 def writer_prompt(problem: str, kind: InputKind, count: int) -> str:
     """Ask for `count` tests of one kind."""
     example = json.dumps([{"input": _EXAMPLE.input, "output": _EXAMPLE.output}])

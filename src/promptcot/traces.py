@@ -1,15 +1,9 @@
-"""Traces: reasoning and answer apart, what makes one well formed, whether its answer is right, and the tokens that a student learns.
-
-    <think>\\n2 + 3 = 5\\n</think>\\n\\n\\\\boxed{5}   ->   Parted("2 + 3 = 5", "\\\\boxed{5}")
-
-Reasoning tags are `<think>` and `</think>`, at most one of each: a text with more would be cut elsewhere by who reads it next.
-"""
+"""Traces: what makes one well formed, whether its answer is right, and the tokens that a student learns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from promptcot.engines.chat_reply import BEGIN, END
 from promptcot.engines.protocol import ChatTokenizer, FitExample, Tokenizer, Tokens
 from promptcot.errors import UsageError
 from promptcot.grading import Grader
@@ -20,31 +14,6 @@ from promptcot.verify.extraction import Fallback, final_answer
 from promptcot.verify.program_text import extract
 
 _DROPS = {Verdict.NO_ANSWER: Drop.NO_ANSWER, Verdict.UNDECIDED: Drop.UNVERIFIED, Verdict.VERIFIER_ERROR: Drop.UNVERIFIED}
-
-
-@dataclass(frozen=True, slots=True)
-class Parted:
-    """A solution in its two parts; `reasoning` is empty where the model wrote none."""
-
-    reasoning: str
-    answer: str
-
-
-def parted(text: str, reasoning: str = "") -> Parted | Drop:
-    """Reasoning and answer: as a server gave them, else split at the last `</think>`. A stray tag is `unparsable`, no answer `empty`."""
-    before, after = reasoning, text
-    if not reasoning.strip():
-        before, end, rest = text.rpartition(END)
-        after = rest if end else text
-    before, after = before.strip().removeprefix(BEGIN).strip(), after.strip()
-    if any(tag in part for tag in (BEGIN, END) for part in (before, after)):
-        return Drop.UNPARSABLE
-    return Parted(before, after) if after else Drop.EMPTY
-
-
-def joined(reasoning: str, answer: str) -> str:
-    """A trace as one text, its reasoning between tags."""
-    return f"{BEGIN}\n{reasoning}\n{END}\n\n{answer}" if reasoning else answer
 
 
 def well_formed(answer: str, domain: str, form: Form) -> bool:

@@ -36,3 +36,12 @@ def held_out(rows: Sequence[Triple], digest: str, count: int, seed: int) -> Pool
     order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
     ranked = sorted((place, turn, t.id, t) for turn, name in enumerate(order) for place, t in enumerate(families[name]))
     return Pool(tuple(t for *_, t in ranked[:count]), f"{digest}/dev/{count}/{seed}")
+
+
+def replayed(triples: Sequence[Triple], share: float, selected: int, seed: int) -> list[Triple]:
+    """Annotated triples to mix into a fit on a model's own texts, so that it does not drift from the human ones: `share` of the number of
+    selected ones, drawn without replacement."""
+    annotated = [triple for triple in triples if triple.rationale]
+    count = min(len(annotated), round(share * selected))
+    picks = np.random.default_rng(seed).permutation(len(annotated))[:count]
+    return [annotated[i] for i in sorted(picks.tolist())]

@@ -47,6 +47,7 @@ def test_scores_of_later_runs_are_held_against_the_first(tmp_path, monkeypatch, 
     first, second = curves.ablation([Run.open(run) for run in runs])
     assert first.scores[0].difference is None
     assert second.scores[0].accuracy.value == 1
+    assert second.scores[0].difference is not None
     assert second.scores[0].difference.value == pytest.approx(2 / 3)
     assert second.scores[0].difference.n == 3
     shell = Shell(monkeypatch, capsys)
@@ -59,6 +60,7 @@ def test_what_was_kept_has_its_interval(tmp_path):
     api.run(recipe(tmp_path), folder=tmp_path / "run")
     [row] = curves.ablation([Run.open(tmp_path / "run")])
     assert (row.rule, row.rounds, row.gain) == ("", 0, None)
-    assert row.parsed.n == 12
+    assert row.parsed is not None
     assert row.kept is not None
+    assert row.parsed.n == 12
     assert not math.isnan(row.kept.value)

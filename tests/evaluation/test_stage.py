@@ -128,7 +128,7 @@ def test_a_run_evaluates_with_its_own_problems_as_the_corpus(shell, tmp_path):
     }
     (tmp_path / "own.yaml").write_text(json.dumps(recipe), encoding="utf-8")
     shell("run", "own.yaml")
-    assert "of 6 questions share 13 words in a row with 1 problems of this run" in shell("evaluate", "runs/own").out
+    assert "of 6 questions share 13 words in a row with 1 texts of this run" in shell("evaluate", "runs/own").out
     page = (tmp_path / "runs/own/report/index.html").read_text()
     assert "Evaluation" in page
     assert "avg@1" in page

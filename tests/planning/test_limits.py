@@ -16,6 +16,9 @@ def refused(plan, stage):
     return [r for r in plan.refusals if r.stage == stage]
 
 
+SHARDED = {"launch": "fsdp2", "processes": 8, "gradient_checkpointing": True}
+
+
 def test_full_fine_tuning_of_32b_needs_524_gb_and_sixteen_devices():
     plan = planned({"cold_start": {}, "training": {"gradient_checkpointing": True}})
     (refusal,) = refused(plan, "cold_start")
@@ -23,8 +26,34 @@ def test_full_fine_tuning_of_32b_needs_524_gb_and_sixteen_devices():
     assert memory is not None
     assert dict(memory.parts)["training state"].mid == pytest.approx(524.2e9, rel=1e-3)
     assert "training state 524" in refusal.what
-    assert "plan 16 of these" in refusal.remedy
+    assert "`training: {launch: fsdp2, processes: 16, nodes: 2, on_nodes: [...]}` on 16 of these" in refusal.remedy
     assert refusal.exit_code == exit_code(plan.refusals) == 5
+
+
+def test_each_of_eight_devices_holds_an_eighth_of_a_sharded_state():
+    """65.5 GB of 524; a whole layer and both ends in passing; activations and logits of its own texts, as on one device."""
+    single = planned({"cold_start": {}, "training": {"gradient_checkpointing": True}}).stage("cold_start").memory
+    eight = planned({"cold_start": {}, "training": SHARDED}, "H200").stage("cold_start").memory
+    assert single is not None
+    assert eight is not None
+    before, after = dict(single.parts), dict(eight.parts)
+    assert after["training state"].mid == pytest.approx(before["training state"].mid / 8)
+    assert [after[part] for part in ("activations", "logits")] == [before[part] for part in ("activations", "logits")]
+    assert before["logits"].mid == 4 * 2048 * 152_064
+    assert after["whole layers"].mid == pytest.approx(6 * (3 * 31.2e9 / 64 + 2 * 152_064 * 5_120), rel=0.02)
+    assert not planned({"cold_start": {}, "training": SHARDED}, "H200").refusals
+
+
+def test_copies_of_a_model_take_as_much_on_each_device_as_one():
+    alone = planned({"cold_start": {}, "training": {"gradient_checkpointing": True}}).stage("cold_start").memory
+    copies = planned({"cold_start": {}, "training": {**SHARDED, "launch": "ddp"}}).stage("cold_start").memory
+    assert alone == copies
+
+
+def test_a_fit_that_wants_more_devices_than_there_are_is_refused():
+    refusal = refused(planned({"cold_start": {}, "training": SHARDED}, "H200", 4), "cold_start")[0]
+    assert "a fit wants 8 accelerators, the machine has 4" in refusal.what
+    assert refusal.exit_code == 5
 
 
 def test_other_stages_are_planned_beside_a_refused_one():

@@ -54,13 +54,42 @@ def test_the_node_recipe_holds_at_most_400_gpu_hours_even_where_all_goes_badly()
     assert max(stage.memory.need.high for stage in plan.stages if stage.memory) <= plan.machine.memory
 
 
-@pytest.mark.parametrize("name", ["paper-math", "paper-code"])
-def test_of_the_papers_recipes_the_fits_are_refused_and_nothing_else(name):
+@pytest.mark.parametrize(
+    ("name", "stage"), [("paper-selfplay-4b", "self_play"), ("paper-selfplay-30b", "self_play"), ("paper-sft-7b", "distill")]
+)
+def test_of_the_papers_post_training_only_the_fit_is_refused(name, stage):
     found = load(name)
     plan = plan_recipe(found, planned_machine(found))
-    assert {(r.stage, r.exit_code) for r in plan.refusals} == {("cold_start", 5), ("em", 5)}
-    assert all("this version trains on one device" in r.remedy for r in plan.refusals)
+    [refusal] = plan.refusals
+    assert (refusal.stage, refusal.exit_code) == (stage, 5)
+    assert refusal.what.startswith("fitting `Qwen/")
+
+
+def test_the_papers_post_training_has_its_numbers():
+    """Prompts of self-play, by section 5; tokens of teacher traces, by section 6."""
+    for name, prompts in (("paper-selfplay-4b", 48_113), ("paper-selfplay-30b", 11_209)):
+        found = load(name)
+        own, human = (sum(given.rows or 0 for given in inputs) for inputs in (found.inputs.problems, found.inputs.seeds))
+        assert own + human == prompts
+        assert found.self_play is not None
+        assert found.self_play.human == pytest.approx(human / prompts, abs=1e-4)
+    taught = load("paper-sft-7b")
+    assert sum(given.rows or 0 for given in taught.inputs.problems) == 4_766_890
+    assert plan_recipe(taught, planned_machine(taught)).stage("distill").tokens.sampled.mid == pytest.approx(35e9, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["paper-math", "paper-code"])
+def test_of_the_papers_recipes_nothing_is_refused_on_eight_h200_and_on_eight_h100_the_fits_alone(name):
+    found = load(name)
+    plan = plan_recipe(found, planned_machine(found))
+    assert (plan.machine.gpu, plan.machine.gpus) == ("H200", 8)
+    assert not plan.refusals
     assert plan.corpus.train == 6365 + 9221
+    small = plan_recipe(found, machine("H100", 8))
+    assert {(r.stage, r.exit_code) for r in small.refusals} == {("cold_start", 5), ("em", 5)}
+    assert all("`training: {launch: fsdp2, processes: 16, nodes: 2, on_nodes: [...]}` on 16 of these" in r.remedy for r in small.refusals)
+    spread = found.training.model_copy(update={"processes": 16, "nodes": 2, "on_nodes": ["srun"]})
+    assert not plan_recipe(found.model_copy(update={"training": spread}), machine("H100", 16)).refusals
 
 
 def test_the_papers_recipes_together_make_its_number_of_prompts():
@@ -160,7 +189,7 @@ def test_the_command_prints_a_table_and_the_figures_with_their_sources(shell):
 
 
 def test_a_refused_plan_is_printed_whole_and_leaves_with_its_code(shell):
-    done = shell("plan", "paper-math", code=5)
+    done = shell("plan", "paper-math", "--gpu", "H100", code=5)
     assert "REFUSED cold_start: fitting `Qwen/Qwen2.5-32B` needs" in done.out
     assert "synthesize" in done.out
 

@@ -1,6 +1,7 @@
 """Small models whose next-token law is known, for the test server to answer from: exact tables, canned replies, a tiny transformer."""
 
 import hashlib
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,16 +58,25 @@ class TabularLaw:
         return [math.log(law[i]) if law[i] > 0 else -math.inf for law, i in zip(laws, ids[1:], strict=True)]
 
 
-class ScriptedLaw:
-    """Canned replies, one character a token; `{draw}` in a reply is filled from the seed."""
+SCRIPT = "tokenizer_script.json"
+"""Canned replies beside the weights of a model that is fitted: a file that goes with a tokenizer, so that the fitted model answers too."""
 
-    def __init__(self, folder: Path) -> None:
-        self.engine = ScriptedEngine.open(folder, EngineSpec(kind="scripted"))
+
+class ScriptedLaw:
+    """Canned replies, one character a token; `{draw}` in a reply is filled from the seed, `{digit}` with a digit below 4 from it."""
+
+    def __init__(self, folder: Path, file: str = "script.json") -> None:
+        script = json.loads((folder / file).read_text(encoding="utf-8"))
+        self.engine = ScriptedEngine([(reply["contains"], reply["text"]) for reply in script["replies"]], script["default"])
         self.tokenizer = CharacterTokenizer()
 
     def reply(self, prompt: str, seed: int) -> str:
         text = next((text for part, text in self.engine.replies if part in prompt), self.engine.default)
-        return text.replace("{draw}", str(seed % 1000)).replace("{id}", hashlib.sha256(prompt.encode()).hexdigest()[:6])
+        return (
+            text.replace("{draw}", str(seed % 1000))
+            .replace("{digit}", str(seed % 4))
+            .replace("{id}", hashlib.sha256(prompt.encode()).hexdigest()[:6])
+        )
 
     def after(self, prompt: Ids, written: Ids, seed: int) -> tuple[Ids, np.ndarray]:
         ids = (*self.tokenizer.encode(self.reply(self.tokenizer.decode(prompt), seed)), 0)
@@ -105,4 +115,6 @@ def law_of(folder: Path) -> Law:
     """The law of the model in a folder."""
     if (folder / "tabular.json").is_file():
         return TabularLaw(folder)
+    if (folder / SCRIPT).is_file():
+        return ScriptedLaw(folder, SCRIPT)
     return ScriptedLaw(folder) if (folder / "script.json").is_file() else TinyLaw(folder)

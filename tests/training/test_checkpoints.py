@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from promptcot.errors import UsageError
 from promptcot.recipe import Fit, Training
 from promptcot.training import METRICS, Progress, fit
-from promptcot.training.checkpoints import MARKER, STATE, Checkpoints
+from promptcot.training.checkpoints import MARKER, Checkpoints
 from tests.training.test_worker import EXAMPLES, assert_same_weights
 from tests.training.tiny import save_llama
 
@@ -38,7 +40,7 @@ def test_a_killed_fit_goes_on_with_the_same_losses_to_the_same_weights(llama: Pa
     """Seven steps, states kept after 2, 4, 6; killed in step 5, so the state after 4 is there."""
     whole = fit(llama, EXAMPLES, SETTINGS, TRAINING, tmp_path / "whole", seed=5, checkpoints=tmp_path / "unused")
     kept = tmp_path / "kept"
-    command = [sys.executable, "-m", "tests.training.killed", str(llama), str(tmp_path / "out"), str(kept), "5", "2.5", "1"]
+    command = [sys.executable, "-m", "tests.training.killed", str(llama), str(tmp_path / "out"), str(kept), "5", "2.5", "single", "1"]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
     assert [path.name for path in kept.iterdir()] == ["step-00000004"]
     assert not (tmp_path / "out").exists()
@@ -63,15 +65,19 @@ def test_a_state_of_another_fit_is_not_gone_on_from(llama: Path, tmp_path: Path)
 def test_only_a_whole_and_marked_state_counts_and_the_one_before_it_stands_in(tmp_path: Path) -> None:
     states = Checkpoints(tmp_path / "kept", 1, "this fit")
     assert states.latest() is None
-    states.save(1, {"at": torch.tensor(1)})
+    states.save(1, {"at": torch.tensor(1)}, [{"step": 1}])
     shutil.copytree(tmp_path / "kept" / "step-00000001", tmp_path / "first")
-    states.save(2, {"at": torch.tensor(2)})
+    states.save(2, {"at": torch.tensor(2)}, [{"step": 1}, {"step": 2}])
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["step-00000002"]
     shutil.copytree(tmp_path / "first", tmp_path / "kept" / "step-00000001")
 
     def found() -> int:
-        state = states.latest()
-        return int(state["at"]) if state else 0
+        kept, state = states.latest(), {"at": torch.tensor(0)}
+        if kept:
+            assert kept.names() == {"at"}
+            kept.read_into(state)
+            assert len(kept.history) == state["at"]
+        return int(state["at"])
 
     newest = tmp_path / "kept" / "step-00000002"
     assert found() == 2
@@ -83,7 +89,21 @@ def test_only_a_whole_and_marked_state_counts_and_the_one_before_it_stands_in(tm
     assert found() == 1, "a marker that does not match its own checksum"
     (newest / MARKER).write_text(marker)
     assert found() == 2
-    raw = bytearray((newest / STATE).read_bytes())
-    raw[len(raw) // 2] ^= 1
-    (newest / STATE).write_bytes(raw)
+    (file,) = newest.glob("*.safetensors")
+    raw = bytearray(file.read_bytes())
+    raw[-1] ^= 1
+    file.write_bytes(raw)
     assert found() == 1, "a state that is not the one that the marker names"
+
+
+def test_a_state_that_cannot_be_written_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    states = Checkpoints(tmp_path / "kept", 1, "this fit")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(UsageError, match="cannot write") as raised:
+            states.save(1, {"large": torch.zeros(100_000)}, [])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(tmp_path) in raised.value.where
+    assert states.latest() is None

@@ -85,6 +85,14 @@ def test_the_reference_is_log_p_of_all_segments_and_what_is_too_long_is_not_scor
     assert [math.fsum(row["log_p"]) for row in rows] == pytest.approx(expected, abs=1e-4)
 
 
+def test_a_pair_beyond_the_models_context_is_dropped_too_and_not_scored(tmp_path: Path) -> None:
+    """Of 2048 tokens; the engine would refuse to score more."""
+    endless = PairTokens("endless", Tokens((1,), ((5, 2),)), Tokens((1,), ((6,) * 3000,)))
+    place, more = place_at(tmp_path / "run"), TRAINING.model_copy(update={"max_tokens": 4096})
+    fit_on_pairs(place, "dpo/1", start_at(tmp_path / "llama"), [*TEXTS, endless], Fit(), 0.1, more, seed=0)
+    assert load(place, "dpo/1").info["dropped"] == ["endless"]
+
+
 def test_no_pairs_are_no_fit(tmp_path: Path) -> None:
     with pytest.raises(Stopped, match="nothing to fit"):
         fit_on_pairs(place_at(tmp_path / "run"), "dpo/1", start_at(tmp_path / "llama"), [], Fit(), 0.1, TRAINING, seed=0)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
 from promptcot.engines.protocol import FitExample, Tokens
-from promptcot.errors import Stopped, UsageError
+from promptcot.errors import MissingHere, Stopped, UsageError
 from promptcot.models import fingerprint
 from promptcot.recipe import Fit, Training
 from promptcot.training import METRICS, Progress, fit
@@ -259,6 +259,21 @@ def test_a_folder_in_use_is_left_alone(llama: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is something"):
         fit(llama, EXAMPLES, ONE_STEP, FP32, llama, seed=0)
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(llama).items())
+
+
+def test_a_last_step_to_weights_that_are_no_numbers_stops_the_fit_and_leaves_nothing(llama: Path, tmp_path: Path) -> None:
+    with pytest.raises(Stopped, match="weights are not finite after the last step: model"):
+        fit(llama, EXAMPLES, Fit(epochs=1, lr=1e39, batch=8, warmup=0), FP32, tmp_path / "out", seed=0)
+    assert {path.name for path in tmp_path.iterdir()} == {"llama"}
+
+
+def test_too_little_memory_is_an_error_that_says_what_may_help(llama: Path, tmp_path: Path) -> None:
+    def run_out(_: Progress) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with pytest.raises(MissingHere, match="Tried to allocate") as raised:
+        fit(llama, EXAMPLES, ONE_STEP, FP32, tmp_path / "out", seed=0, on_step=run_out)
+    assert "launch: fsdp2" in raised.value.remedy
 
 
 def test_a_loss_that_is_not_finite_stops_the_fit_and_leaves_nothing(llama: Path, tmp_path: Path) -> None:

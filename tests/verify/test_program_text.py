@@ -42,6 +42,8 @@ def test_the_last_program_is_taken(answer):
 @pytest.mark.parametrize(
     "answer",
     [
+        "<think>Perhaps\n```python\nprint(1)\n```\nor not",
+        "<think>a</think>b <think>\n```python\nprint(1)\n```",
         "",
         "The answer is 6.",
         "```python\nprint(1)",

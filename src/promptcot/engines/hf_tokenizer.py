@@ -47,9 +47,14 @@ class HfTokenizer:
         """The assistant's turn, as it goes on after `chat_prefix`: by the chat template where that has a place for reasoning, else wrapped
         (see `chat_reply`); without the end of the turn."""
         prefix = self._prefix(messages)
-        said = {"role": "assistant", "content": answer, **(dict.fromkeys(chat_reply.KEYS, reasoning) if reasoning else {})}
-        whole = self.inner.apply_chat_template([*(dict(m) for m in messages), said], tokenize=False)
-        return chat_reply.rendered(prefix, str(whole), reasoning, answer) or chat_reply.wrapped(prefix, reasoning, answer)
+        thought = dict.fromkeys(chat_reply.KEYS, reasoning) if reasoning else {}
+
+        def conversation(text: str) -> str:
+            said = {"role": "assistant", "content": text, **thought}
+            return str(self.inner.apply_chat_template([*(dict(m) for m in messages), said], tokenize=False))
+
+        tail = conversation(chat_reply.MARK).rpartition(chat_reply.MARK)[2]
+        return chat_reply.rendered(prefix, conversation(answer), reasoning, answer, tail) or chat_reply.wrapped(prefix, reasoning, answer)
 
     def _prefix(self, messages: Sequence[Mapping[str, str]]) -> str:
         if not self.inner.chat_template:

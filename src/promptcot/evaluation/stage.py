@@ -203,7 +203,7 @@ def corpus_of(files: Sequence[str], tables: Sequence[Table]) -> Corpus | None:  
     for name in files:
         if not locate(name).is_file():
             raise UsageError(f"no training texts `{name}`", where="evaluate.corpus", remedy="the path of a JSONL file, or one below --data")
-    names = [f"{sum(t.arrow.num_rows for t in tables)} problems of this run"] * bool(tables) + list(files)
+    names = [f"{sum(t.arrow.num_rows for t in tables)} texts of this run"] * bool(tables) + list(files)
     inputs = [t.digest for t in tables] + [sha256_of(locate(name)) for name in files]
 
     def texts() -> Iterator[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-import promptcot.exporting.licenses as licenses
 import promptcot.exporting.verl as verl
 from promptcot.durable import aside, disk_errors, make_folder, publish
 from promptcot.errors import UsageError
@@ -34,8 +33,7 @@ def write(material: Material, facts: Facts, folder: Path, left_out: dict[str, in
             file = f"data/{name}/train-00000-of-00001.parquet"
             verl.write(folder / file, table)
             configs[name] = table.num_rows, file
-    rows: list[Record] = [*material.problems, *material.labels.values(), *material.pairs, *material.traces]
-    write_text(folder / "README.md", data_card(facts, facts.name, configs, licenses.expression(rows), left_out))
+    write_text(folder / "README.md", data_card(facts, material, configs, left_out))
     return {name: count for name, (count, _) in configs.items()}
 
 
@@ -45,11 +43,13 @@ def _problems(material: Material) -> pa.Table:
     for p in material.problems:
         label = material.labels.get(p.id)
         known = ("answer", "tests", "status") if label else ()
-        reached = {name: getattr(label, name) for name in known} | ({"label": label.kind, "label_license": label.license} if label else {})
+        reached = {name: getattr(label, name) for name in known} | (
+            {"label": label.kind, "label_license": label.license, "label_evidence": label.evidence} if label else {}
+        )
         about = {"id": p.id, "domain": p.domain, "level": p.level, "concepts": list(p.concepts), "rationale": p.rationale}
         origin = {"generator": p.generator, "source": p.source, "license": p.license, "parents": list(p.parents)}
         rows.append({"problem": p.problem, **reached, **about, **origin})
-    names = ("problem", "answer", "tests", "label", "status", "label_license", "id", "domain", "level")
+    names = ("problem", "answer", "tests", "label", "status", "label_license", "label_evidence", "id", "domain", "level")
     more = [("concepts", pa.list_(text)), ("rationale", text), ("generator", text), ("source", text), ("license", text)]
     return pa.Table.from_pylist(rows, pa.schema([*((name, text) for name in names), *more, ("parents", pa.list_(text))]))
 

@@ -1,74 +1,81 @@
-"""What a card tells of a run: which models, what became of its rows, which scores. Read from the run; nothing here depends on the clock."""
+"""What a card tells of a run, read from its folder: recipe, finished steps, EM's rounds, pass rates, scores, sources, cost.
+
+Nothing here is measured anew, and nothing depends on the clock.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from promptcot import __version__, inspection
-from promptcot.evaluation.scoring import title
+from promptcot.metering import by_stage, spent
 from promptcot.recipe import Recipe
-from promptcot.records import Score
+from promptcot.records import Health, PassRate, Record, Score, Seed, TraceFigures, Triple
+from promptcot.stages import active
 from promptcot.store import Manifest, Run
 from promptcot.tables import from_table
+from promptcot.usage import Usage
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A run, or (without `recipe`) a file. `made` are the manifests of finished steps with rows, in the order of the data."""
+    """A run, or (without `recipe`) a file.
+
+    `made` are the manifests of finished steps with rows, in the order of the data; `health` and `rates` go by rounds; `sources` counts the
+    human problems by source and license; `used` is what each stage took."""
 
     name: str
     recipe: Recipe | None = None
     made: tuple[Manifest, ...] = ()
     scores: tuple[Score, ...] = ()
+    health: tuple[Health, ...] = ()
+    rates: tuple[tuple[PassRate, ...], ...] = ()
+    traces: TraceFigures | None = None
+    sources: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    used: Mapping[str, Usage] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
         """The package that made it."""
         return __version__
 
+    def step(self, name: str) -> Manifest | None:
+        """The manifest of a finished step."""
+        return next((m for m in self.made if m.step == name), None)
+
 
 def of_run(run: Run) -> Facts:
-    """Read from the run's folder."""
+    """Read from the run's folder, the steps of its present recipe alone."""
     recipe = inspection.recipe_of(run)
-    manifests = [m for step in inspection.steps(run) if (m := run.manifest(step.name)) is not None and m.rows_in]
-    scored = any(m.step == "evaluate/scores" for m in manifests)
-    scores = tuple(from_table(inspection.table(run, "evaluate/scores"), Score)) if scored else ()
-    return Facts(recipe.name, recipe, tuple(manifests), scores)
+    stages = active(recipe)
+    manifests = [run.manifest(step.name) for step in inspection.steps(run) if step.name.split("/")[0] in stages]
+    human: list[Seed] | list[Triple] = _rows(run, "seeds", Seed) or _rows(run, "annotate", Triple)
+    counts = Counter((row.source, row.license) for row in human)
+    return Facts(
+        recipe.name,
+        recipe,
+        tuple(m for m in manifests if m is not None and m.rows_in),
+        tuple(_rows(run, "evaluate/scores", Score) if "evaluate" in stages else ()),
+        tuple(row for n in range(1, (recipe.em.rounds if recipe.em else 0) + 1) for row in _rows(run, f"em/{n}/health", Health)),
+        tuple(tuple(_rows(run, f"self_play/{n}/pass_rates", PassRate)) for n in _rounds_played(run, recipe)),
+        next(iter(_rows(run, "distill/figures", TraceFigures)), None) if "distill" in stages else None,
+        dict(sorted(counts.items())),
+        by_stage(spent(run)),
+    )
 
 
-def models_table(facts: Facts) -> str:
-    """The models by role, with revision and license."""
-    if facts.recipe is None:
-        return "Not known: the rows come from a file.\n"
-    specs = [(role, facts.recipe.model(role)) for role in sorted(facts.recipe.models)]
-    rows = [(role, str(spec.path), spec.revision or "not pinned", spec.license or "not stated") for role, spec in specs]
-    return table(("role", "model", "revision", "license"), rows)
+def _rounds_played(run: Run, recipe: Recipe) -> list[int]:
+    rounds = recipe.self_play.rounds if recipe.self_play else 0
+    return [n for n in range(1, rounds + 1) if run.manifest(f"self_play/{n}/pass_rates") is not None]
 
 
-def funnel_table(facts: Facts) -> str:
-    """What went into every step and came out of it, and why the rest did not."""
-    made = [m for m in facts.made if not m.step.startswith("evaluate")]
-    rows = [(m.step, str(m.rows_in), str(m.rows_out), reasons(m.dropped) or "none") for m in made]
-    return table(("step", "rows in", "rows out", "dropped, by reason"), rows) if rows else "Not known: the rows come from a file.\n"
-
-
-def scores_table(scores: tuple[Score, ...]) -> str:
-    """Scores with their intervals."""
-    head = ("model", "benchmark", "metric", "value", "interval", "questions")
-    rows = [
-        (s.model, s.benchmark, title(s), f"{s.value:.4g}", f"[{s.low:.4g}, {s.high:.4g}] at {s.level:.0%}", str(s.n))
-        for s in sorted(scores, key=lambda s: (s.benchmark, s.model, s.metric, s.k))
-    ]
-    return table(head, rows)
-
-
-def reasons(dropped: Mapping[str, int]) -> str:
-    """`truncated 3, wrong 1`."""
-    return ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items()))
-
-
-def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table in Markdown."""
-    cells = [head, tuple("---" for _ in head), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |\n" for row in cells)
+def _rows(run: Run, name: str, record: type[R]) -> list[R]:
+    if run.manifest(name) is None:
+        return []
+    table = inspection.table(run, name)
+    return list(from_table(table, record)) if table.num_rows else []

@@ -122,6 +122,7 @@ def export(
     options = options or Options()
     if to not in (*FORMATS, MODEL):
         raise UsageError(f"no format `{to}`", where="--to", remedy=f"one of {', '.join((*FORMATS, MODEL))}")
+    _require_use(to, options, allow)
     run = Run.open(source) if source.is_dir() else None
     if to == MODEL:
         if run is None:
@@ -132,3 +133,12 @@ def export(
     facts = run_facts.of_run(run) if run else Facts(source.name)
     unlabeled = len(material.problems) - len(material.labeled) if FORMATS[to].labeled else 0
     return Exported(out, FORMATS[to].write(material, facts, out, options, left_out), left_out, unlabeled)
+
+
+def _require_use(to: str, options: Options, allow: Sequence[str]) -> None:
+    """Raise `UsageError` for an option that the format would pass over in silence."""
+    idle = {"--role": options.role and to != MODEL, "--model": options.model and to != "openai-batch", "--allow": allow and to == MODEL}
+    for name, vain in idle.items():
+        if vain:
+            remedy = "the card names the license of the weights" if name == "--allow" else "leave it out, or choose another format"
+            raise UsageError(f"`{name}` means nothing for the format {to}", where=name, remedy=remedy)

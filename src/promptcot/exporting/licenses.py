@@ -7,22 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from promptcot.licenses import NONE, parts
 from promptcot.material import Material
 from promptcot.records import Record
 
 R = TypeVar("R", bound=Record)
-NONE = "none"
-"""How a row without a license is named, in `--allow` too."""
-
-
-def parts(license: str) -> list[str]:
-    """The licenses of an expression such as `MIT AND Apache-2.0`."""
-    return [part.strip() for part in license.split(" AND ")] if license else [NONE]
 
 
 def allowed(license: str, allow: Sequence[str]) -> bool:
-    """Whether every part of a license is among those allowed, case aside; all are where nothing is said."""
-    known = {name.lower() for name in allow}
+    """Whether every part of a license is among those allowed (expressions too), case aside; all are where nothing is said."""
+    known = {part.lower() for name in allow for part in parts(name)}
     return not known or all(part.lower() in known for part in parts(license))
 
 
@@ -45,6 +39,7 @@ def only(material: Material, allow: Sequence[str]) -> tuple[Material, dict[str, 
         if problem.id in material.labels and problem.id not in labels:
             dropped[material.labels[problem.id].license or NONE] += 1
     problems = tuple(p for p in problems if p.id not in material.labels or p.id in labels)
+    labels = {p.id: labels[p.id] for p in problems if p.id in labels}
     done = replace(material, problems=problems, labels=labels, pairs=kept(material.pairs), traces=kept(material.traces))
     return done, dict(sorted(dropped.items()))
 

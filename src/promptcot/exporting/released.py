@@ -1,4 +1,4 @@
-"""The files of the public PromptCoT 2.0 release, in its own field names; `inputs` reads all but `pairs.jsonl` back.
+"""The files of the public PromptCoT 2.0 release, in its own field names; `inputs` reads all of them back.
 
 | file | fields | from |
 |---|---|---|
@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from promptcot.attempts import of_problem
+from promptcot.engines.chat_reply import joined
 from promptcot.material import Material
 from promptcot.records import Record
 from promptcot.templates import TAGGED
 from promptcot.templates_solving import BOXED_SUFFIX
-from promptcot.traces import joined
 
 Row = dict[str, Any]
 

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from promptcot.attempts import of_problem
+from promptcot.engines.chat_reply import joined
+from promptcot.licenses import combined
 from promptcot.material import Material
 from promptcot.records import Record
-from promptcot.traces import joined
 
 Row = dict[str, Any]
 
@@ -45,14 +46,19 @@ def completions(material: Material) -> Iterator[Row]:
 
 
 def preference(material: Material) -> Iterator[Row]:
-    """A right and a wrong completion."""
+    """A right and a wrong completion. `weight` is what the pair weighs in our loss; TRL's has no such thing."""
     for p in material.pairs:
         both = {"chosen": said("assistant", p.chosen), "rejected": said("assistant", p.rejected)}
-        yield {"prompt": said("user", p.prompt), **both, **origin(p), "problem": p.question}
+        yield {"prompt": said("user", p.prompt), **both, **origin(p), "problem": p.question, "weight": p.weight, "round": p.round}
 
 
 def prompts(material: Material) -> Iterator[Row]:
     """Prompts with what a completion must reach; `tests` is JSON text, so that the column has one type. None where there is none."""
     for problem, label in material.labeled:
         reached = {"answer": None if label.tests is not None else label.answer, "tests": label.tests}
-        yield {"prompt": said("user", of_problem(problem)), **reached, **origin(problem)}
+        yield {
+            "prompt": said("user", of_problem(problem)),
+            **reached,
+            **origin(problem),
+            "license": combined(problem.license, label.license),
+        }

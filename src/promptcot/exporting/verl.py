@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from promptcot.attempts import of_problem
 from promptcot.durable import aside, disk_errors, make_folder, publish
+from promptcot.licenses import combined
 from promptcot.material import Material
 from promptcot.records import Label
 
@@ -38,13 +39,14 @@ SCHEMA = pa.schema(
 def rows(material: Material) -> Iterator[dict[str, Any]]:
     """The labeled problems."""
     for index, (problem, label) in enumerate(material.labeled):
-        facts = {"id": problem.id, "level": problem.level, "source": problem.source, "license": problem.license}
+        license = combined(problem.license, label.license)
+        facts = {"id": problem.id, "level": problem.level, "source": problem.source}
         yield {
             "data_source": f"promptcot/{problem.domain}",
             "prompt": [{"role": "user", "content": of_problem(problem)}],
             "ability": problem.domain,
             "reward_model": {"style": "rule", "ground_truth": ground_truth(label)},
-            "extra_info": {"index": index, "split": "train", **facts},
+            "extra_info": {"index": index, "split": "train", **facts, "license": license},
         }
 
 

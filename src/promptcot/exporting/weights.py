@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import promptcot.exporting.facts as run_facts
-from promptcot import inspection
+from promptcot import inspection, models
 from promptcot.durable import aside, disk_errors, make_folder, publish, sync_tree
 from promptcot.errors import UsageError
 from promptcot.exporting.cards import model_card
 from promptcot.exporting.dataset import require_empty, write_text
 from promptcot.material import in_order
 from promptcot.records import Health
+from promptcot.roles import license_of
+from promptcot.stages import active
 from promptcot.store import Manifest, Run
 from promptcot.tables import from_table
 
@@ -42,21 +44,24 @@ class Fitted:
 
 
 def fits(run: Run, role: str) -> list[Fitted]:
-    """The finished fits of a role, in the order they were made; of EM's rounds up to the best one: later ones were no better."""
-    found, best = [], _best_round(run)
+    """The finished fits of a role that the run's recipe asks for, in the order they were made; of EM's rounds up to the best one: later
+    ones were no better."""
+    found, recipe = list[Fitted](), inspection.recipe_of(run)
+    stages, best, rounds = active(recipe), _best_round(run), recipe.self_play.rounds if recipe.self_play else 0
     for step in inspection.steps(run):
         manifest = run.manifest(step.name)
-        if step.name.rpartition("/")[2] != role or manifest is None or not manifest.files:
+        if step.name.rpartition("/")[2] != role or manifest is None or not manifest.files or step.name.split("/")[0] not in stages:
             continue
-        if (round_ := re.fullmatch(r"em/(\d+)/\w+", step.name)) and int(round_[1]) > best:
+        if (round_ := re.fullmatch(r"(em|self_play)/(\d+)/\w+", step.name)) and int(round_[2]) > (best if round_[1] == "em" else rounds):
             continue
         found.append(Fitted(step.name, run.path / step.name / manifest.key / "artifact", manifest))
-    return sorted(found, key=lambda fit: in_order(fit.step))
+    return sorted(found, key=lambda fit: (stages.index(fit.step.split("/")[0]), in_order(fit.step)))
 
 
 def _best_round(run: Run) -> int:
     """The best round of EM so far, 0 for the cold start."""
-    healths = [name for name in run.steps() if re.fullmatch(r"em/\d+/health", name) and run.manifest(name) is not None]
+    em = inspection.recipe_of(run).em
+    healths = [name for n in range(1, em.rounds + 1) if run.manifest(name := f"em/{n}/health") is not None] if em else []
     rows = [row for name in healths for row in from_table(inspection.table(run, name), Health)]
     return max((row.round for row in rows if row.is_best), default=0)
 
@@ -86,8 +91,18 @@ def _card(run: Run, role: str, led: list[Fitted]) -> str:
     if name not in recipe.models and role == "posterior":
         name = "generator"
     spec = recipe.model(name)
-    base = (str(spec.path), spec.revision or "", spec.license)
-    return model_card(facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""))
+    alias = models.alias_of(str(spec.path))
+    base = (str(spec.path), spec.revision or (alias.source if alias else ""), license_of(spec))
+    return model_card(facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""), before=_lineage_of(str(spec.path)))
+
+
+def _lineage_of(path: str) -> str:
+    """What the card of a base says of where that came from, where the base is a folder that was exported before."""
+    card = Path(path).expanduser() / "README.md"
+    if not card.is_file():
+        return ""
+    found = re.search(r"^## Lineage\n(.*?)(?=^## |\Z)", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL | re.MULTILINE)
+    return found[1].strip() if found else ""
 
 
 def _copy(source: Path, folder: Path) -> None:

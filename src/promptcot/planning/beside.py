@@ -81,7 +81,7 @@ class Estimates:
 
     def end(self, stage: str, rows: Callable[[], Rows]) -> None:
         """Say what the stage took, if it did anything; `rows` are what it worked on."""
-        if self._done(stage) == self.before or stage not in ("annotate", "cold_start", "em", "synthesize", "label"):
+        if self._done(stage) == self.before or stage not in ("annotate", "cold_start", "em", "synthesize", "label", "self_play", "distill"):
             return
         try:
             planned = plan_recipe(self.recipe, self._machine(), rows=rows()).stage(stage)

@@ -22,7 +22,7 @@ from promptcot.outcomes import Split
 from promptcot.outside import locate
 from promptcot.planning.figures import ZERO, Figures, Range
 from promptcot.recipe import Input, Recipe, Rule
-from promptcot.records import ConceptSet, Problem, Seed, Triple
+from promptcot.records import ConceptSet, Pair, Problem, Question, Seed, Trace, Triple
 from promptcot.seeds import read_concept_sets, read_seeds, read_triples
 from promptcot.segments import Segmenter
 from promptcot.templates import TEMPLATES
@@ -80,13 +80,16 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows that are here: seeds to be annotated, or triples where that is done or not needed; concept sets given; and the problems that go
-    on to their labels, None while they are not made."""
+    """Rows that are here: seeds to be annotated, or triples where that is done or not needed; concept sets given; the problems that go on
+    to their labels, the questions of self-play, and pairs or traces given: None while they are not made."""
 
     seeds: Sequence[Seed] = ()
     triples: Sequence[Triple] = ()
     concept_sets: Sequence[ConceptSet] = ()
     kept: Sequence[Problem] | None = None
+    questions: Sequence[Question] | None = None
+    pairs: Sequence[Pair] | None = None
+    traces: Sequence[Trace] | None = None
 
 
 def corpus_of(recipe: Recipe, figures: Figures, rows: Rows | None = None) -> Corpus:

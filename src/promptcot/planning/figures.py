@@ -105,6 +105,27 @@ _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
         "share of math problems whose first draws leave the vote open",
         "assumption: between none and all",
     ),
+    ("labeled_share", (0.3, 0.7, 1.0), "share of problems that get a label", "assumption"),
+    (
+        "failed_share",
+        (0.1, 0.4, 0.8),
+        "share of a solver's attempts that are not right",
+        "assumption: questions that are easy for it, to hard ones",
+    ),
+    (
+        "pass_rate_concentration",
+        (1, 1, 1),
+        "a + b of the beta distribution of questions' pass rates",
+        "assumption: most questions are nearly always or nearly never solved",
+    ),
+    ("usable_share", (0.6, 0.9, 1.0), "share of pairs, or right attempts, that are distinct and well formed", "assumption"),
+    ("trace_share", (0.6, 0.9, 1.0), "share of a teacher's solutions that are kept", "assumption"),
+    (
+        "suite_tests",
+        (1, 4, 16),
+        "tests that a program is run on",
+        "assumption: the first that fails ends it; 3 to 4 tests a problem in arXiv 2509.19894, 12 and more by `label.code`",
+    ),
     ("tested_share", (0.5, 0.95, 1.0), "share of programming problems with a test that can be used", "assumption"),
     ("program_share", (0.5, 0.9, 1.0), "share of solutions that hold a program", "assumption"),
     (
@@ -133,6 +154,12 @@ _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
         (0.25, 0.35, 0.45),
         "share of peak FLOP/s when training (model FLOPs)",
         "assumption: usual for dense models on one device",
+    ),
+    (
+        "shared_fit",
+        (0.5, 0.75, 0.9),
+        "share of their speed that devices keep when they share a fit",
+        "assumption: weights and gradients cross a fast link; between nodes less",
     ),
     ("eager_layer_ms", (0.5, 0.8, 1.2), "ms per layer and token of the transformers engine on an accelerator", "assumption: launch-bound"),
     # speed on a CPU; scaled by parameters and cores
@@ -165,11 +192,18 @@ _TABLE: tuple[tuple[str, tuple[float, float, float], str, str], ...] = (
     ),
     ("checkpoint_bytes", (2, 2, 4), "bytes/(token x hidden x layer), gradient checkpointing", "arXiv 2205.05198: a layer's input"),
     (
-        "sharding_room",
-        (1.5, 2, 2.5),
-        "devices for a sharded fit over those that its memory alone fills",
-        "assumption: buffers, uneven shards",
+        "logit_bytes",
+        (4, 4, 4),
+        "bytes/(token x vocabulary) of a forward pass",
+        "arithmetic: bf16 logits and their gradient, all tokens scored",
     ),
+    (
+        "gathered_bytes",
+        (4, 6, 8),
+        "bytes/parameter of a layer that a sharded fit holds whole",
+        "arithmetic: bf16 weights 2 and gradients 2, up to 4 for the fp32 sum of gradients",
+    ),
+    ("gathered_layers", (2, 3, 4), "layers that a sharded fit holds whole at once", "assumption: one at work, the next one gathered ahead"),
     ("served_share", (0.9, 0.9, 0.9), "share of an accelerator's memory that a server takes", _VLLM),
     ("working_gb", (1, 3, 5), "GB", f"{_VLLM}: activations and CUDA graphs; libraries"),
     # disk

@@ -7,98 +7,26 @@ none and all, and is all where the first draws cannot decide anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from collections.abc import Iterator
 
-from promptcot import models
-from promptcot.engines.tokenizing import open_tokenizer
-from promptcot.errors import MissingHere
-from promptcot.labeling import chosen
-from promptcot.planning.corpus import Corpus, Rows, all_here, has_tokenizer, rows_in
-from promptcot.planning.figures import ZERO, Figures, Range
+from promptcot.planning.corpus import Corpus, Rows
+from promptcot.planning.figures import Figures, Range
+from promptcot.planning.problems import Asked, Found, problems_of
 from promptcot.planning.work import Kind, Step, Tokens, sent
 from promptcot.recipe import Label, Recipe
-from promptcot.records import Problem
-from promptcot.seeds import read_problems
 from promptcot.stages import active
 from promptcot.templates_tests import ROUNDS
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Problems of one domain that are labeled: how many, their mean tokens, and those of the longest (0: unknown)."""
-
-    problems: Range = ZERO
-    tokens: Range = ZERO
-    longest: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Labeled:
-    """What the stage works on, and in words how that is known."""
-
-    math: Asked = Asked()
-    code: Asked = Asked()
-    basis: str = ""
-
-
-def labeled_of(recipe: Recipe, corpus: Corpus, figures: Figures, rows: Rows | None = None) -> Labeled:
+def labeled_of(recipe: Recipe, corpus: Corpus, figures: Figures, rows: Rows | None = None) -> Found:
     """The problems that a recipe labels; those that a run has kept (`rows`) in place of an estimate."""
     settings = recipe.label
     if settings is None or "label" not in active(recipe):
-        return Labeled()
-    if rows is not None and rows.kept is not None:
-        return _read(recipe, settings, rows.kept, Range.exact(1.0), figures, "kept")
-    share, given = figures["kept_share"] if recipe.screen else Range.exact(1.0), recipe.inputs.problems
-    if all_here(given):
-        found = read_problems(given, domain=recipe.domain, seed=recipe.seed).rows
-        return _read(recipe, settings, found, share, figures, "read" + (", how many are kept assumed" if recipe.screen else ""))
-    counts = {"math": ZERO, "code": ZERO}
-    for number, one in enumerate(given):
-        counts[one.domain or recipe.domain] += share * rows_in(one, f"inputs.problems.{number}")
-    if not given and recipe.synthesize is not None:
-        share = share if recipe.screen else figures["valid_share"]
-        counts[recipe.domain] += share * (corpus.concept_sets * recipe.synthesize.passes)
-    tokens = figures["problem_tokens"] if given or not corpus.lengths.problem.mid else corpus.lengths.problem
-    math, code = _at_most(counts["math"], counts["code"], settings.rows)
-    return Labeled(Asked(math, tokens), Asked(code, tokens), "problems to label: their number and length assumed")
+        return Found()
+    return problems_of(recipe, corpus, figures, rows, role=settings.voter, most=settings.rows, what="problems to label")
 
 
-def _at_most(math: Range, code: Range, most: int | None) -> tuple[Range, Range]:
-    """Of both together so many at most, in the same proportion."""
-    if most is None:
-        return math, code
-    total = math + code
-    shares = [min(1.0, most / end) if end else 1.0 for end in (total.low, total.mid, total.high)]
-    return math * Range(*shares), code * Range(*shares)
-
-
-def _read(recipe: Recipe, settings: Label, problems: Sequence[Problem], share: Range, figures: Figures, how: str) -> Labeled:
-    """Problems that are here, tokenized by the voter's own tokenizer where it is here too."""
-    taken = chosen(problems, settings) if share.low == share.high == 1.0 else list(problems)
-    parts = [[p.problem for p in taken if (p.domain == "code") is coded] for coded in (False, True)]
-    counts = _at_most(share * len(parts[0]), share * len(parts[1]), settings.rows)
-    asked = [_asked(recipe, settings.voter, texts, count, figures) for texts, count in zip(parts, counts, strict=True)]
-    return Labeled(asked[0], asked[1], f"problems to label: {len(taken)} {how}")
-
-
-def _asked(recipe: Recipe, voter: str, texts: Sequence[str], count: Range, figures: Figures) -> Asked:
-    if not texts:
-        return Asked()
-    spec = recipe.model(voter)
-    folder = models.at_hand(spec.path, spec.revision) if spec.path is not None else None
-    if folder is not None and has_tokenizer(folder):
-        try:
-            encode = open_tokenizer(folder).encode
-            lengths = [len(encode(text)) for text in texts]
-            return Asked(count, Range.exact(fmean(lengths)), max(lengths))
-        except (MissingHere, ValueError):  # a tokenizer of bare symbols knows no words
-            pass
-    return Asked(count, Range.exact(fmean(map(len, texts))) / figures["characters_per_token"])
-
-
-def label_steps(recipe: Recipe, labeled: Labeled, figures: Figures) -> Iterator[Step]:
+def label_steps(recipe: Recipe, labeled: Found, figures: Figures) -> Iterator[Step]:
     """The steps of the stage, in order: code first, as a run does it."""
     if recipe.label is None:
         return

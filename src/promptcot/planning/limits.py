@@ -13,6 +13,7 @@ from pathlib import Path
 from promptcot.errors import MissingHere, Stopped, UsageError
 from promptcot.planning.figures import Figures, Range
 from promptcot.planning.machines import GB, Machine
+from promptcot.planning.memory import Memory, devices_for, fit_memory
 from promptcot.planning.shapes import ModelShape
 from promptcot.planning.speeds import Speeds, Worker
 from promptcot.planning.work import Kind, Step
@@ -23,7 +24,7 @@ from promptcot.templates import TEMPLATES
 LOGITS = 4 * 3
 """Bytes per entry of the logits that the transformers engine holds while it draws: fp32, its exponential and its sum."""
 NODE = 8
-"""Accelerators of a node: beyond one, whole nodes are planned."""
+"""Accelerators of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +36,6 @@ class Refusal:
     where: str
     remedy: str
     exit_code: int
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Bytes that a step needs on one device, by part, and how many sequences fit there beside the weights (0: does not apply)."""
-
-    parts: tuple[tuple[str, Range], ...]
-    sequences: int = 0
-
-    @property
-    def need(self) -> Range:
-        """All parts."""
-        total = Range.exact(0.0)
-        for _, part in self.parts:
-            total += part
-        return total
 
 
 class Feasibility:
@@ -67,7 +52,7 @@ class Feasibility:
         if worker.free or shape is None:
             return None
         if step.kind is Kind.FIT:
-            return self._training(shape)
+            return fit_memory(self.recipe.training, self.machine, self.figures, shape, step.longest)
         if worker.engine.kind == "openai":
             return None
         if worker.engine.kind == "vllm" and not self.machine.is_cpu:
@@ -83,25 +68,6 @@ class Feasibility:
             ),
             int(rows),
         )
-
-    def _training(self, shape: ModelShape) -> Memory:
-        training, tokens = self.recipe.training, self.recipe.training.batch_tokens
-        rate = self.figures["checkpoint_bytes" if training.gradient_checkpointing else "activation_bytes"]
-        activations = rate * (tokens * shape.hidden * shape.layers)
-        if training.gradient_checkpointing:
-            activations += self.figures["activation_bytes"] * (tokens * shape.hidden)
-        if training.method == "full":
-            state = self.figures["train_state_bytes"] * shape.parameters
-            copies = self.figures["autocast_bytes"] * shape.parameters
-        else:
-            state = self.figures["frozen_bytes"] * shape.parameters + self.figures["train_state_bytes"] * lora_parameters(
-                shape, training.lora_rank
-            )
-            copies = self.figures["autocast_bytes"] * (
-                shape.parameters if not training.gradient_checkpointing else shape.parameters / shape.layers
-            )
-        working = self.figures["working_gb"] * (0.2 * GB if self.machine.is_cpu else GB)
-        return Memory((("training state", state), ("bf16 copies", copies), ("activations", activations), ("working memory", working)))
 
     def _served(self, step: Step, worker: Worker, shape: ModelShape) -> Memory:
         share = worker.engine.tensor_parallel
@@ -138,23 +104,24 @@ class Feasibility:
                 step.stage,
                 f"{what} `{shape.name}` needs {memory.need.mid / GB:.0f} GB on one device ({parts}), which has {have:.0f}",
                 f"models.{step.role}",
-                self._smaller(memory, shape)
-                if step.kind is Kind.FIT
-                else "an engine of kind `vllm` with `tensor_parallel`, or a smaller model",
+                self._smaller(shape) if step.kind is Kind.FIT else "an engine of kind `vllm` with `tensor_parallel`, or a smaller model",
                 MissingHere.exit_code,
             )
 
-    def _smaller(self, memory: Memory, shape: ModelShape) -> str:
-        """What may make a fit possible. This version trains on one device."""
-        ways = []
-        if self.recipe.training.method == "full":
+    def _smaller(self, shape: ModelShape) -> str:
+        """What may make a fit possible."""
+        training, ways = self.recipe.training, []
+        if training.method == "full" and training.launch != "fsdp2":
             lora = self.figures["frozen_bytes"].mid * shape.parameters
             ways.append("`training.method: lora`" + ("" if lora < self.machine.memory else f" (still {lora / GB:.0f} GB of weights)"))
-        if not self.recipe.training.gradient_checkpointing:
+        if not training.gradient_checkpointing:
             ways.append("`training.gradient_checkpointing: true`")
-        sharded = -(-memory.need.mid * self.figures["sharding_room"].mid // self.machine.memory)
-        sharded = -(-sharded // NODE) * NODE if sharded > NODE else sharded
-        ways.append(f"a smaller model; this version trains on one device (sharded, plan {sharded:.0f} of these)")
+        devices = None if self.machine.is_cpu else devices_for(training, self.machine, self.figures, shape)
+        if devices is None:
+            ways.append("a smaller model or `training.batch_tokens`, or devices with more memory")
+        else:
+            nodes = f", nodes: {devices // NODE}, on_nodes: [...]" if devices > NODE else ""
+            ways.append(f"`training: {{launch: fsdp2, processes: {devices}{nodes}}}` on {devices} of these")
         return ", ".join(ways)
 
     def _abilities(self, step: Step, worker: Worker) -> Iterator[Refusal]:
@@ -169,6 +136,14 @@ class Feasibility:
                 MissingHere.exit_code,
             )
         if step.kind is Kind.FIT:
+            if not self.machine.is_cpu and self.recipe.training.processes > self.machine.gpus:
+                yield Refusal(
+                    step.stage,
+                    f"a fit wants {self.recipe.training.processes} accelerators, the machine has {self.machine.gpus}",
+                    "training.processes",
+                    "lower `processes`, or plan with more --gpus",
+                    MissingHere.exit_code,
+                )
             spec = self.recipe.model(step.role)
             try:
                 Role(step.role, Path(spec.path or ""), "", engine, TEMPLATES[spec.template]).require_trainable()
@@ -219,12 +194,6 @@ class Feasibility:
                 "raise `tensor_parallel` (and `gpus` with it)" + ("" if engine.max_len else ", or set `max_len` to what the recipe needs"),
                 MissingHere.exit_code,
             )
-
-
-def lora_parameters(shape: ModelShape, rank: int) -> float:
-    """Trained parameters of LoRA on every linear layer: rank x (inputs + outputs), with MLPs of about 4 hidden sizes."""
-    attention = 2 * shape.hidden + shape.head_dim * (shape.heads + shape.kv_heads)
-    return rank * shape.layers * (2 * attention + 3 * 5 * shape.hidden)
 
 
 def over_budget(budget: Budget, spent: Mapping[str, Mapping[str, Range]]) -> Iterator[Refusal]:

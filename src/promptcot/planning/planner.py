@@ -11,8 +11,10 @@ from promptcot.planning.corpus import NO_ROWS, Corpus, Rows, corpus_of
 from promptcot.planning.evaluations import evaluate_steps
 from promptcot.planning.figures import ZERO, Figure, Figures, Range
 from promptcot.planning.labels import label_steps, labeled_of
-from promptcot.planning.limits import Feasibility, Memory, Refusal, over_budget
+from promptcot.planning.limits import Feasibility, Refusal, over_budget
 from promptcot.planning.machines import Machine
+from promptcot.planning.memory import Memory
+from promptcot.planning.post_training import distill_steps, questions_of, self_play_steps, taught_of
 from promptcot.planning.shapes import ModelShape, shape_of
 from promptcot.planning.speeds import HOUR, Measured, Speeds, Worker
 from promptcot.planning.work import Kind, Step, Tokens, steps
@@ -132,7 +134,9 @@ def plan_recipe(
     speeds = Speeds(recipe, machine, known, measured)
     limits = Feasibility(recipe, machine, known, speeds)
     labeled = labeled_of(recipe, corpus, known, rows)
-    work = [*steps(recipe, corpus, known), *label_steps(recipe, labeled, known), *evaluate_steps(recipe, known)]
+    questions, taught = questions_of(recipe, corpus, known, rows), taught_of(recipe, corpus, known, rows)
+    work = [*steps(recipe, corpus, known), *label_steps(recipe, labeled, known)]
+    work += [*self_play_steps(recipe, questions, known, rows), *distill_steps(recipe, taught, known, rows), *evaluate_steps(recipe, known)]
     workers = {role: worker(recipe, role) for role in dict.fromkeys(step.role for step in work)}
     for shape in {w.shape.name: w.shape for w in workers.values() if w.shape}.values():
         known.note(Figure(f"parameters of {shape.name}", Range.exact(shape.parameters), "parameters", shape.source))
@@ -141,14 +145,15 @@ def plan_recipe(
     for (kind, name), rate in (measured or {}).items():
         known.note(Figure(f"{kind} rate of {name}", rate, "tokens/s", "measured here by --probe; spread: assumption"))
     planned = list(_planned(work, workers, speeds, limits, known))
-    refusals = [refusal for step in work for refusal in limits.refusals(step, workers[step.role])]
+    refusals = [refusal for step in work for refusal in limits.refusals(step, _by(step, workers))]
     refusals += _side_by_side(recipe, machine, workers)
     stages = tuple(
         StagePlan(name, tuple(p for p in planned if p.step.stage == name), _once(r for r in refusals if r.stage == name))
         for name in active(recipe)
     )
     refused = _once(refusals)
-    notes = _notes(recipe, labeled.basis, corpus, workers, refused)
+    bases = tuple(dict.fromkeys(found.basis for found in (labeled, questions, taught) if found.basis))
+    notes = _notes(recipe, bases, corpus, workers, refused)
     draft = Plan(recipe.name, machine, corpus, stages, (), _usd(stages, machine, known), refused, notes, bool(measured))
     over = tuple(over_budget(recipe.budget, _spent(stages)))
     return replace(draft, figures=tuple(known.used()), refusals=(*refused, *over))
@@ -164,12 +169,19 @@ def worker(recipe: Recipe, role: str) -> Worker:
     return Worker(spec.path, engine, shape)
 
 
+def _by(step: Step, workers: Mapping[str, Worker]) -> Worker:
+    """Who does a step: its role, by the engine that it has where it is trained if the step says so."""
+    by = workers[step.role]
+    kind = "tabular" if by.engine.kind == "tabular" else "transformers"
+    return replace(by, engine=by.engine.model_copy(update={"kind": kind})) if step.here else by
+
+
 def _planned(
     work: Sequence[Step], workers: Mapping[str, Worker], speeds: Speeds, limits: Feasibility, figures: Figures
 ) -> Iterator[StepPlan]:
     running: tuple[str, str] | None = None  # a server goes on while its weights are asked for, but not beyond its stage
     for step in work:
-        by = workers[step.role]
+        by = _by(step, workers)
         seconds = speeds.seconds(step, by)
         if step.kind is Kind.RUN:
             yield StepPlan(step, seconds / HOUR, 0, None, ZERO, ZERO)
@@ -210,12 +222,16 @@ def _side_by_side(recipe: Recipe, machine: Machine, workers: Mapping[str, Worker
     return [Refusal("annotate", what, "annotate.annotators", remedy, MissingHere.exit_code)]
 
 
-def _notes(recipe: Recipe, labeled: str, corpus: Corpus, workers: Mapping[str, Worker], refused: Sequence[Refusal]) -> tuple[str, ...]:
-    notes = [basis for basis in (corpus.basis, labeled) if basis and not (labeled and basis == NO_ROWS)]
+def _notes(
+    recipe: Recipe, bases: tuple[str, ...], corpus: Corpus, workers: Mapping[str, Worker], refused: Sequence[Refusal]
+) -> tuple[str, ...]:
+    notes = [*(() if bases and corpus.basis == NO_ROWS else (corpus.basis,)), *bases]
     if recipe.em is not None and recipe.em.rounds > 1:
         notes.append(f"all {recipe.em.rounds} rounds of EM are counted; the bound may end them earlier")
-    if recipe.self_play is not None:
-        notes.append("`self_play` is not counted: neither its attempts nor its fits")
+    if recipe.self_play is not None and recipe.self_play.rounds > 1:
+        notes.append(f"all {recipe.self_play.rounds} rounds of self-play are counted, as if each solver failed as often as the first")
+    if recipe.refine is not None:
+        notes.append("`refine` is not counted: how many problems are worth fitting is not known")
     if corpus.too_long:
         notes.append(f"{corpus.too_long} training texts exceed training.max_tokens ({recipe.training.max_tokens}) and will be dropped")
     if any(w.engine.kind == "openai" for w in workers.values()):

@@ -50,10 +50,12 @@ class Speeds:
         self.measured = measured or {}
 
     def gpus(self, step: Step, worker: Worker) -> int:
-        """Accelerators that a step keeps busy. This version fits on one, and transformers samples and scores on one."""
+        """Accelerators that a step keeps busy: a fit its `processes`; transformers samples and scores on one."""
         if worker.free or self.machine.is_cpu or (worker.engine.kind == "openai" and step.kind is not Kind.FIT):
             return 0
-        return min(worker.engine.gpus, self.machine.gpus) if worker.engine.kind == "vllm" and step.kind is not Kind.FIT else 1
+        if step.kind is Kind.FIT:
+            return min(self.training.processes, self.machine.gpus)
+        return min(worker.engine.gpus, self.machine.gpus) if worker.engine.kind == "vllm" else 1
 
     def seconds(self, step: Step, worker: Worker) -> Range:
         """The tokens of a step over its rates; programs run one after the other."""
@@ -146,7 +148,9 @@ class Speeds:
         flops = flops_per_parameter(self.training)
         if self.machine.is_cpu:
             return self._cpu("cpu_train_rate", worker.shape) * (6 / flops)
-        return self.figures["training_mfu"] * (self.machine.flops / (flops * worker.shape.active))
+        one = self.figures["training_mfu"] * (self.machine.flops / (flops * worker.shape.active))
+        devices = min(self.training.processes, self.machine.gpus)
+        return one if devices == 1 else one * self.figures["shared_fit"] * devices
 
     def _cpu(self, figure: str, shape: ModelShape) -> Range:
         return self.figures[figure] * (MEASURED / shape.active * self.machine.cores / MEASURED_CORES)

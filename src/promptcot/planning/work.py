@@ -1,6 +1,7 @@
 """The work of a recipe, step by step as the stages do it: which model samples, scores or is fitted on how many tokens.
 
-It follows `annotate`, `cold_start`, `gates`, `em`, `heldout` and `synthesis`, and `planning.labels` the stage `label`; a step that is added
+It follows `annotate`, `cold_start`, `gates`, `em`, `heldout` and `synthesis`, `planning.labels` the stage `label` and
+`planning.post_training` self-play and distillation; a step that is added
 there belongs here too, and the comparison of estimate and actual after each stage tells when one was forgotten.
 """
 
@@ -53,7 +54,8 @@ class Tokens:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of a run by its name there: the `role` whose engine does it, the `weights` it needs (a server with others has to be started
-    anew), its tokens and sequences (`rows`), the `longest` sequence that may come up (0: unknown) and the `mean` one, in tokens."""
+    anew), its tokens and sequences (`rows`), the `longest` sequence that may come up (0: unknown; of a fit, the widest
+    forward pass that one example makes) and the `mean` one, in tokens."""
 
     name: str
     kind: Kind
@@ -63,6 +65,8 @@ class Step:
     rows: Range
     longest: int
     mean: float
+    here: bool = False
+    """Whether the engine of the environment that trains does it, and not the role's own."""
 
     @property
     def stage(self) -> str:
@@ -87,7 +91,8 @@ class _Work:
 
     def __init__(self, recipe: Recipe, corpus: Corpus, figures: Figures) -> None:
         self.recipe, self.corpus, self.figures = recipe, corpus, figures
-        self.with_rationale = recipe.em is None or recipe.em.rule is not Rule.NO_RATIONALE
+        direct = recipe.synthesize is not None and recipe.synthesize.prompt == "direct"
+        self.with_rationale = not direct and (recipe.em is None or recipe.em.rule is not Rule.NO_RATIONALE)
         self.shots = recipe.cold_start.shots if recipe.cold_start else 0
         self.lengths = corpus.lengths if self.with_rationale else replace(corpus.lengths, rationale=ZERO)
 

@@ -11,6 +11,7 @@ from promptcot.recipe.inputs import Input, Inputs
 from promptcot.recipe.limits import Budget, Gates, Limits, Planned, StageLimits
 from promptcot.recipe.models import EngineSpec, ModelSpec
 from promptcot.recipe.post_training import Band, SelfPlay
+from promptcot.recipe.refining import Floor, Refine, Weakness
 from promptcot.recipe.section import Fit, Sample, Strict
 from promptcot.recipe.stages import (
     Annotate,
@@ -48,6 +49,7 @@ __all__ = [
     "EngineSpec",
     "Evaluate",
     "Fit",
+    "Floor",
     "Form",
     "Gates",
     "Input",
@@ -59,6 +61,7 @@ __all__ = [
     "ModelSpec",
     "Planned",
     "Recipe",
+    "Refine",
     "Reject",
     "Rule",
     "Sample",
@@ -69,4 +72,5 @@ __all__ = [
     "Synthesize",
     "Training",
     "Trial",
+    "Weakness",
 ]

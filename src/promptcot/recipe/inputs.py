@@ -14,7 +14,9 @@ class Input(Strict):
 
     path: str
     """`builtin:starter`, `champ`, `reasoning-gym:TASK`, a .jsonl or .parquet file, a folder, or a hub data set `hf:NAME`."""
-    format: Literal["auto", "native", "numina", "codeforces", "champ", "promptcot", "promptcot_self_play", "promptcot_sft"] = "auto"
+    format: Literal[
+        "auto", "native", "numina", "codeforces", "champ", "promptcot", "promptcot_self_play", "promptcot_pairs", "promptcot_sft"
+    ] = "auto"
     """Which fields to expect; `auto` decides by the first row."""
     fields: dict[str, str] = {}
     """Our field name -> theirs, over the format's own map."""
@@ -54,3 +56,7 @@ class Inputs(Strict):
     """Labels of your own."""
     attempts: list[Input] = []
     """Attempts of your own."""
+    pairs: list[Input] = []
+    """Right and wrong completions of one prompt: `self_play` then draws nothing and fits its solver on these (`method: dpo`)."""
+    traces: list[Input] = []
+    """Solutions to learn from: `distill` then asks no teacher and fits its student on these."""

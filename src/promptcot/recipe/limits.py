@@ -56,6 +56,8 @@ class StageLimits(Strict):
     """The voter's draws."""
     self_play: Limits = Limits()
     """The solver's attempts, and its fits."""
+    refine: Limits = Limits()
+    """The generator's fit."""
     distill: Limits = Limits()
     """The teacher's draws, and the student's fit."""
     trial: Limits = Limits()

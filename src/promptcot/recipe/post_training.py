@@ -39,7 +39,7 @@ class SelfPlay(Strict):
     tasks: list[str] = []
     """Procedural tasks that give further questions: `reasoning-gym:TASK?size=100&key=value`."""
     rows: int | None = Field(None, gt=0)
-    """At most so many questions, chosen by hash of seed and id."""
+    """At most so many questions, chosen by hash of seed and id, human ones in the same share as without a limit."""
     band: Band = Band()
     """Which questions are trained on."""
     form: Literal["think", "answer", "none"] = "none"

@@ -40,4 +40,4 @@ class Fit(Strict):
     weight_decay: float = Field(0.0, ge=0)
     """Decoupled weight decay."""
     replay: float = Field(0.0, ge=0)
-    """EM only: annotated triples added to each fit, as a share of the selected ones."""
+    """EM and `refine` only: annotated triples added to each fit, as a share of the selected ones."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from promptcot.recipe.refining import Weakness
 from promptcot.recipe.section import Fit, Sample, Strict
 
 
@@ -51,10 +52,16 @@ class Training(Strict):
     """Optimizer steps between checkpoints, from which a killed fit goes on; none: it starts again."""
     report_to: list[str] = []
     """Where transformers' Trainer reports beside `metrics.jsonl`: `tensorboard`, `wandb` and whatever else it knows and finds installed."""
-    launch: Literal["single", "ddp"] = "single"
-    """How a fit runs: in this process, or by `processes` of them that each hold the whole model and share every batch."""
+    launch: Literal["single", "ddp", "fsdp2"] = "single"
+    """How a fit runs: in this process, or by `processes` of them that share every batch. With `ddp` each holds the whole model, its
+    gradients and moments; with `fsdp2` its share of them, so that together they fit a model that no device could."""
     processes: int = Field(1, gt=0)
-    """For `launch: ddp`, how many; one an accelerator where there are any. `batch` stays what all of them take together."""
+    """For `ddp` and `fsdp2`, how many; one an accelerator where there are any. `batch` stays what all of them take together."""
+    nodes: int = Field(1, gt=0)
+    """Machines that the processes are spread over, as many on each."""
+    on_nodes: list[str] = []
+    """For `nodes` of 2 or more: the words before a command that start it once on every node, such as `srun --nodes=2 --ntasks-per-node=1`.
+    The nodes have to see the run folder under the same path."""
     backend: Literal["trainer", "command"] = "trainer"
     """What fits language models: transformers' Trainer, or a program of your own."""
     cmd: list[str] = []
@@ -63,9 +70,18 @@ class Training(Strict):
 
     @model_validator(mode="after")
     def _has_processes(self) -> Training:
-        if (self.launch == "ddp") != (self.processes > 1):
-            raise ValueError("`launch: ddp` goes with `processes` of 2 or more, `launch: single` with 1")
+        if (self.launch == "single") != (self.processes == 1):
+            raise ValueError("`launch: ddp` and `launch: fsdp2` go with `processes` of 2 or more, `launch: single` with 1")
+        if self.processes % self.nodes:
+            raise ValueError(f"{self.processes} `processes` cannot be spread evenly over {self.nodes} `nodes`")
+        if (self.nodes > 1) != bool(self.on_nodes):
+            raise ValueError("`nodes` of 2 or more go with `on_nodes`, the words that start a command on each")
         return self
+
+    @property
+    def processes_here(self) -> int:
+        """On each node."""
+        return self.processes // self.nodes
 
     @model_validator(mode="after")
     def _has_command(self) -> Training:
@@ -77,7 +93,7 @@ class Training(Strict):
 
     def facts(self) -> dict[str, Any]:
         """What of the section decides the weights of a fit: all but how it is watched, resumed and spread."""
-        around = {"checkpoint_steps", "report_to", "launch", "processes"}
+        around = {"checkpoint_steps", "report_to", "launch", "processes", "nodes", "on_nodes"}
         return self.model_dump(exclude=around if self.backend == "command" else {*around, "backend", "cmd"})
 
 
@@ -174,10 +190,15 @@ class Synthesize(Strict):
     """Concepts per set."""
     temperature: float = Field(0.2, gt=0)
     """Of the concept sampler's softmax."""
+    weakness: Weakness | None = None
+    """Draw concepts that a solver is weak at more often."""
     levels: list[str] = []
     """Levels to draw from; empty: those of the training triples, by frequency."""
     passes: int = Field(1, gt=0)
     """Completions per concept set."""
+    prompt: Literal["design", "direct"] = "design"
+    """What the generator reads. `design`: its own prompt, to be answered by a rationale and a problem. `direct`: a baseline, an instruct
+    model is asked in its chat template to write a problem with these concepts, without any rationale."""
     sample: Sample = Sample(temperature=0.8, max_tokens=512)
     """How p samples."""
 

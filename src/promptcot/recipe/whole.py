@@ -14,6 +14,7 @@ from promptcot.recipe.inputs import Inputs
 from promptcot.recipe.limits import Budget, Gates, Planned, StageLimits
 from promptcot.recipe.models import EngineSpec, ModelSpec
 from promptcot.recipe.post_training import SelfPlay
+from promptcot.recipe.refining import Refine
 from promptcot.recipe.section import Strict
 from promptcot.recipe.stages import Annotate, ColdStart, Em, Label, Screen, Synthesize, Training
 from promptcot.recipe.trying import Trial
@@ -57,6 +58,8 @@ class Recipe(Strict):
     """Stage: answers by vote, suites of unit tests."""
     self_play: SelfPlay | None = None
     """Stage: the solver's attempts, pairs of them, and a better solver."""
+    refine: Refine | None = None
+    """Stage: the generator fitted on its own problems that self-play found worth solving, for the next run."""
     distill: Distill | None = None
     """Stage: traces of a teacher, and a student fitted on them."""
     trial: Trial | None = None
@@ -85,6 +88,26 @@ class Recipe(Strict):
     def _one_self_played(self) -> Recipe:
         if self.self_play is not None and SELF_PLAYED in self.models:
             raise ValueError(f"models.{SELF_PLAYED}: that is the name of the solver that `self_play` makes")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_refine(self) -> Recipe:
+        if self.refine is not None and self.self_play is None:
+            raise ValueError("refine: there is no `self_play`, whose pass rates say which problems are worth fitting")
+        return self
+
+    @model_validator(mode="after")
+    def _direct_prompts_are_not_learned(self) -> Recipe:
+        if self.synthesize is not None and self.synthesize.prompt == "direct":
+            fitted = [name for name in ("cold_start", "em", "refine") if getattr(self, name) is not None]
+            if fitted:
+                raise ValueError(f"synthesize.prompt: `direct` asks a model as it is, but `{fitted[0]}` would fit it to another prompt")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_are_used(self) -> Recipe:
+        if self.synthesize is not None and self.synthesize.weakness is not None and self.inputs.concept_sets:
+            raise ValueError("synthesize.weakness: nothing is sampled, since `inputs.concept_sets` are given")
         return self
 
     @model_validator(mode="after")

@@ -51,6 +51,8 @@ REASONS: dict[str, str] = {
     Drop.NO_FIRM_FAILURE: "no attempt at it is firmly wrong",
     Drop.MALFORMED: "an attempt that is not built as training wants it",
     Drop.NO_PAIR: "its right or its firmly wrong attempts are all malformed",
+    Drop.NO_DESIGN: "its concepts or its rationale are not known",
+    Drop.CROWDED: "left out, since the chosen problems were too alike",
     Drop.WRONG: "its label says that the solution is not right",
     Drop.UNVERIFIED: "whether the solution is right could not be decided",
 }

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from promptcot.errors import UsageError
 from promptcot.outcomes import Finish, Verdict
 from promptcot.sandbox.limits import Limits
-from promptcot.sandbox.programs import Program
 from promptcot.sandbox.runners import Runner, runner_at
 from promptcot.verify import verdicts
 from promptcot.verify.algebra import OptionalAlgebra
@@ -76,8 +75,7 @@ class Grader:
             found = extract(completion)
             if found is None:
                 return Judgement(Verdict.NO_ANSWER)
-            program = Program(found.source, found.language, suite.function)
-            judged = judge(program, suite.rows, self.limits, runner=runner, stop_early=True)
+            judged = judge(found.program(suite.function), suite.rows, self.limits, runner=runner, stop_early=True)
         except UsageError as error:
             log.warning("no verdict on a program: %s", " ".join(error.text().split()))
             return Judgement(Verdict.VERIFIER_ERROR)

@@ -1,4 +1,5 @@
-"""The outside world as records: seeds, triples, concept sets, problems, labels and attempts out of files, packages and the hub.
+"""The outside world as records: seeds, triples, concept sets, problems and what belongs to them (labels, attempts, pairs,
+traces) out of files, packages and the hub.
 
     reading = read_seeds([Input(path="builtin:starter", rows=60)], domain="math", seed=0)
     reading.rows      # Seed records with family and split
@@ -8,7 +9,18 @@
 the records and `families` places them. Optional packages (datasets, reasoning-gym, champ-dataset) are needed only by their inputs.
 """
 
-from promptcot.seeds.kinds import READERS, UNRATED, read_attempts, read_concept_sets, read_labels, read_problems, read_seeds, read_triples
+from promptcot.seeds.kinds import (
+    READERS,
+    UNRATED,
+    read_attempts,
+    read_concept_sets,
+    read_labels,
+    read_pairs,
+    read_problems,
+    read_seeds,
+    read_traces,
+    read_triples,
+)
 from promptcot.seeds.reading import Reading
 
 __all__ = [
@@ -18,7 +30,9 @@ __all__ = [
     "read_attempts",
     "read_concept_sets",
     "read_labels",
+    "read_pairs",
     "read_problems",
     "read_seeds",
+    "read_traces",
     "read_triples",
 ]

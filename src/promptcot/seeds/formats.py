@@ -6,7 +6,8 @@
 | `codeforces` | `description`, `input_format` | statement put together; `rating` is the level; `fields: {concepts: tags}` takes tags |
 | `promptcot` | `prompt` and `completion`, or `foundational_concepts` | the four tags parsed; the row's own `prompt` kept verbatim |
 | `promptcot_self_play` | `prompt` with `answer` or `test_cases` | problems, seeds, labels; the prompt's own instructions taken off |
-| `promptcot_sft` | `prompt` and a `completion` without tags | problems, and the completions as attempts |
+| `promptcot_pairs` | `prompt`, `chosen` and `rejected`, no `question` | pairs; chat markup taken off |
+| `promptcot_sft` | `prompt` and a `completion` without tags | problems, and the completions as attempts or traces |
 | `numina` | `problem`, `solution`, `answer`, none of our other fields | |
 | `native` | our field names | what the tables of a run hold |
 """
@@ -38,6 +39,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "problems": ("problem", "concepts", "level", "rationale", "draw", "tokens", "log_p", "generator", "source", "license", "domain"),
     "labels": ("problem", "kind", "answer", "tests", "evidence", "status", "source", "license", "domain"),
     "attempts": ("problem", "draw", "text", "reasoning", "verdict", "source", "license", "domain"),
+    "pairs": ("question", "prompt", "chosen", "rejected", "weight", "source", "license", "domain"),
+    "traces": ("question", "draw", "prompt", "reasoning", "answer", "tokens", "source", "license", "domain"),
 }
 """Which fields a kind of row may bring, and so what `fields:` may name."""
 
@@ -175,13 +178,21 @@ FORMATS: dict[str, Format] = {
             of_kind={"labels": released.label},
         ),
         Format(
+            "promptcot_pairs",
+            {"license": "license"},
+            released.pair,
+            (frozenset(["prompt", "chosen", "rejected"]),),
+            kinds=frozenset(["pairs"]),
+            looks=lambda theirs: "question" not in theirs,
+        ),
+        Format(
             "promptcot_sft",
             {},
             released.sft,
             (frozenset(["prompt", "completion"]),),
-            kinds=frozenset(["problems", "attempts"]),
+            kinds=frozenset(["problems", "attempts", "traces"]),
             looks=lambda theirs: not released.tagged(theirs),
-            of_kind={"attempts": released.attempt},
+            of_kind={"attempts": released.attempt, "traces": released.trace},
         ),
         Format(
             "numina",
@@ -191,6 +202,10 @@ FORMATS: dict[str, Format] = {
         Format("native", kinds=frozenset(FIELDS)),
     )
 }
+
+
+_TELLING = {"concept_sets": ("concepts", "prompt"), "pairs": ("chosen",), "traces": ("answer",)}
+"""A key that makes a row native, by kind; `problem` for the others."""
 
 
 def choose(name: str, kind: str, first: Raw, overrides: Mapping[str, str]) -> Format:
@@ -214,7 +229,7 @@ def _detect(kind: str, first: Raw, overrides: Mapping[str, str]) -> Format:
         and not keys & {"concepts", "level", "rationale", "family", "domain"}
     ):
         return FORMATS["numina"]
-    wanted = {"concept_sets": ("concepts", "prompt")}.get(kind, ("problem",))
+    wanted = _TELLING.get(kind, ("problem",))
     if any(name in overrides or name in keys for name in wanted):
         return FORMATS["native"]
     raise UsageError(

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from promptcot.engines.chat_reply import TAGS
 from promptcot.outcomes import LabelKind, Split, Verdict
 from promptcot.recipe import Input
-from promptcot.records import Attempt, ConceptSet, Label, Problem, Record, Seed, Triple, content_hash, record_id
+from promptcot.records import Attempt, ConceptSet, Label, Pair, Problem, Record, Seed, Trace, Triple, content_hash, record_id
 from promptcot.seeds.families import blank_rationales, by_hash, place, spread
 from promptcot.seeds.reading import Collected, Kind, Origin, Reading, collect
 from promptcot.seeds.rows import Row
@@ -49,6 +50,16 @@ def read_labels(inputs: Sequence[Input], *, domain: str, seed: int) -> Reading[L
 def read_attempts(inputs: Sequence[Input], *, domain: str, seed: int) -> Reading[Attempt]:
     """Attempts of one's own; `problem` is a problem's id."""
     return _plain(inputs, Kind("attempts", _attempt, _id), domain, seed)
+
+
+def read_pairs(inputs: Sequence[Input], *, domain: str, seed: int) -> Reading[Pair]:
+    """Pairs of one's own. Their token ids are not read: those of another tokenizer would be trained on unseen."""
+    return _plain(inputs, Kind("pairs", _pair, _id), domain, seed)
+
+
+def read_traces(inputs: Sequence[Input], *, domain: str, seed: int) -> Reading[Trace]:
+    """Solutions of somebody else's teacher, to learn from."""
+    return _plain(inputs, Kind("traces", _trace, _id), domain, seed)
 
 
 def _placed(collected: Collected[P], inputs: Sequence[Input], seed: int) -> Reading[P]:
@@ -192,10 +203,58 @@ def _attempt(row: Row, origin: Origin) -> Attempt:
     return Attempt(id=id_, parents=(problem,), problem=problem, draw=draw, text=text, verdict=verdict, reasoning=reasoning, **common)
 
 
+def _pair(row: Row, origin: Origin) -> Pair:
+    common, prompt, chosen, rejected = _common(row, origin), *(row.verbatim(name) for name in ("prompt", "chosen", "rejected"))
+    if chosen.strip() == rejected.strip():
+        raise row.bad("rejected", "the same as the chosen one")
+    weight = row.number("weight") if "weight" in row.values else 1.0
+    if not weight > 0:
+        raise row.bad("weight", "a number > 0 is wanted")
+    question, content = _asked(row, common["domain"], prompt), json.dumps([prompt, chosen, rejected])
+    return Pair(
+        id=record_id("pair", (question,), 0, content),
+        parents=(question,),
+        question=question,
+        round=0,
+        prompt=prompt,
+        chosen=chosen,
+        rejected=rejected,
+        weight=weight,
+        **common,
+    )
+
+
+def _trace(row: Row, origin: Origin) -> Trace:
+    common, prompt, reasoning, answer = _common(row, origin), row.verbatim("prompt"), row.maybe("reasoning") or "", row.text("answer")
+    if any(tag in part for tag in TAGS for part in (reasoning, answer)):
+        raise row.bad("reasoning", f"{' or '.join(TAGS)} inside: reasoning and answer stand apart here")
+    question, draw = _asked(row, common["domain"], prompt), row.count("draw")
+    return Trace(
+        id=record_id("trace", (question,), draw, json.dumps([prompt, reasoning, answer])),
+        parents=(question,),
+        question=question,
+        draw=draw,
+        prompt=prompt,
+        reasoning=reasoning,
+        answer=answer,
+        tokens=row.count("tokens"),
+        **common,
+    )
+
+
+def _asked(row: Row, domain: str, prompt: str) -> str:
+    """The id of what a prompt asks: as the row names it, else of the prompt as a problem."""
+    given = row.maybe("question")
+    return _hex(row, "question", given) if given else record_id("problem", (), 0, f"{domain} {content_hash(prompt)}")
+
+
 def _reference(row: Row) -> str:
-    value = row.text("problem")
+    return _hex(row, "problem", row.text("problem"))
+
+
+def _hex(row: Row, name: str, value: str) -> str:
     if len(value) != 32 or set(value) - set("0123456789abcdef"):
-        raise row.bad("problem", "a problem's id is wanted: 32 hex digits")
+        raise row.bad(name, "a problem's id is wanted: 32 hex digits")
     return value
 
 
@@ -207,5 +266,7 @@ READERS: dict[str, Reader] = {
     "problems": read_problems,
     "labels": read_labels,
     "attempts": read_attempts,
+    "pairs": read_pairs,
+    "traces": read_traces,
 }
 """By the section of `inputs` that they read."""

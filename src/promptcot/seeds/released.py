@@ -1,10 +1,13 @@
-"""The public PromptCoT 2.0 files for self-play and SFT: problems inside prompts, with what a solution must reach or with a solution.
+"""The public PromptCoT 2.0 files for self-play, DPO and SFT: problems inside prompts, with what a solution must reach or with solutions.
 
     {"source": "PromptCoT-Math", "prompt": "Find n.\\nPlease reason step by step, ...", "answer": "7"}   ->  problem "Find n.", label "7"
-    {"prompt": "<|im_start|>user\\nFind n.<|im_end|>\\n<|im_start|>assistant", "completion": "<think>..."}  ->  problem, attempt
+    {"prompt": "<|im_start|>user\\nFind n.<|im_end|>\\n<|im_start|>assistant", "completion": "<think>..."}  ->  problem, attempt, trace
+    {"source": ..., "prompt": "<|im_start|>user...", "chosen": "\\n<think>...", "rejected": ...}              ->  pair, prompt "Find n."
 
-A label or an attempt names its problem by the id that the problem has when the same row is read as one. `completions` and `test_results`,
-which the release's scripts add while they run, are not read: they are of their models' attempts, several to a row.
+A label, an attempt, a pair or a trace names its problem by the id that the problem has when the same row is read as one. Who is fitted
+on a pair or a trace reads the prompt in its own chat template, so only the release's markup is taken off, not the words around the problem.
+`completions` and `test_results`, which the release's scripts add while they run, are not read: they are of their models' attempts, several
+to a row.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from promptcot.engines.chat_reply import parted
+from promptcot.outcomes import Drop
 from promptcot.records import content_hash, record_id
 from promptcot.seeds.rows import BadRow, named
 from promptcot.templates_solving import BOXED_SUFFIX, SOLVING
@@ -40,14 +45,20 @@ def asks(theirs: Mapping[str, Any]) -> bool:
 
 def problem_in(prompt: str) -> tuple[str, bool]:
     """The problem in a prompt, without the words around it, and whether those ask for a program."""
-    text = found[1] if (found := _CHATML.match(prompt)) else prompt
-    if program := _PROGRAM.match(text):
-        return program[1].strip(), True
-    text = text.strip().removesuffix(BOXED_SUFFIX.strip()).strip()
+    text = turn_in(prompt).strip()
     for words in _OURS:
         if text.startswith(words):
             return text.removeprefix(words).strip(), words is not _OURS[0]
-    return text, False
+    if text.endswith(BOXED_SUFFIX.strip()):
+        return text.removesuffix(BOXED_SUFFIX.strip()).strip(), False
+    program = _PROGRAM.match(text)
+    return (program[1].strip(), True) if program else (text, False)
+
+
+def turn_in(prompt: str) -> str:
+    """What the user says in a prompt: the prompt itself, unless chat markup is around it."""
+    found = _CHATML.match(prompt)
+    return found[1] if found else prompt
 
 
 def _known(theirs: Mapping[str, Any]) -> Values:
@@ -93,3 +104,35 @@ def attempt(theirs: Mapping[str, Any]) -> Values:
     if not isinstance(completion, str) or not completion.strip():
         raise BadRow("completion", f"a text is wanted, this is {named(completion)}")
     return {**values, "problem": _id(values), "text": completion.strip()}
+
+
+def pair(theirs: Mapping[str, Any]) -> Values:
+    """A right and a wrong completion."""
+    values = _asked(theirs)
+    return {**values, **{side: _completion(theirs, side) for side in ("chosen", "rejected")}}
+
+
+def trace(theirs: Mapping[str, Any]) -> Values:
+    """The solution as a student learns it, reasoning and answer apart."""
+    values, found = _asked(theirs), parted(_completion(theirs, "completion"))
+    if isinstance(found, Drop):
+        raise BadRow(
+            "completion", "a <think> or </think> without its other half" if found is Drop.UNPARSABLE else "no answer after </think>"
+        )
+    return {**values, "reasoning": found.reasoning, "answer": found.answer}
+
+
+def _asked(theirs: Mapping[str, Any]) -> Values:
+    """A prompt as a solver or student reads it, and the problem in it by its id."""
+    values = _known(theirs)
+    id_ = _id(values)
+    del values["problem"]
+    return {**values, "question": id_, "prompt": turn_in(theirs["prompt"])}
+
+
+def _completion(theirs: Mapping[str, Any], key: str) -> str:
+    """A completion. Behind chat markup it begins with the line break that ends the assistant's header."""
+    text = theirs.get(key)
+    if not isinstance(text, str) or not text.strip():
+        raise BadRow(key, f"a text is wanted, this is {named(text) if not isinstance(text, str) else 'blank'}")
+    return text.removeprefix("\n") if _CHATML.match(theirs["prompt"]) else text

@@ -63,7 +63,11 @@ class Tally:
 
         Where drawing ended early, it ended because of what was drawn, so Wilson's interval for the attempts so far would claim too much.
         This one reaches from Wilson's lower limit with the whole rest wrong to the upper one with the whole rest right. It holds the
-        interval that all draws would have given, whichever way they had gone, and so covers the true rate at least as often."""
+        interval that all draws would have given, whichever way they had gone, and so covers the true rate at least as often.
+
+        The share itself is too high on average where drawing may end early: it ends at many right ones. So a mean of shares over
+        questions is too high as well. The sum of `solved` over the sum of `counted` is not: it estimates their mean rate, each question
+        weighed by its draws."""
         if not self.rest:
             return wilson(self.solved, self.counted, LEVEL)
         low = wilson(self.solved, self.counted + self.rest, LEVEL).low

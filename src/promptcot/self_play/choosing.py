@@ -10,10 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 from promptcot.attempts import of_question
+from promptcot.engines.chat_reply import wrapped
 from promptcot.executors import Rows
-from promptcot.outcomes import Drop, Verdict
+from promptcot.grading import PROGRAMS
+from promptcot.licenses import combined
+from promptcot.outcomes import Drop, Grading, Verdict
 from promptcot.recipe import SelfPlay
 from promptcot.records import Attempt, Dropped, Pair, PassRate, Question, Record, content_hash, inherited, record_id
 from promptcot.self_play.form import malformed
@@ -23,13 +28,36 @@ from promptcot.verify.verdicts import REJECTED
 
 @dataclass(frozen=True)
 class Tried:
-    """A question with its attempts, their verdicts by draw, and its pass rate. `opened`: the prompt opens the thought."""
+    """A question with its attempts, their verdicts by draw, and its pass rate.
+
+    `opening` is the tag, as the prompt ends with it, where the prompt itself opens the thought; `license` that of the solver."""
 
     question: Question
     attempts: Sequence[Attempt]
     verdicts: Mapping[int, str]
     rate: PassRate
-    opened: bool = False
+    opening: str = ""
+    license: str = ""
+
+    def text(self, attempt: Attempt) -> str:
+        """An attempt as it goes on after the prompt, with its thought where a server has kept that apart."""
+        return wrapped(self.opening, attempt.reasoning.strip(), attempt.text) if attempt.reasoning.strip() else attempt.text
+
+    @staticmethod
+    def ids(attempt: Attempt) -> tuple[int, ...]:
+        """The tokens of that text where they are known: a server that keeps the thought apart gives those of the answer alone."""
+        return () if attempt.reasoning.strip() else attempt.ids
+
+    def says(self, attempt: Attempt) -> str:
+        """What equal attempts have in common: programs all of their text, answers their normal form."""
+        text = self.text(attempt)
+        return text.strip() if Grading(self.question.grading) in PROGRAMS else content_hash(text)
+
+    @cached_property
+    def both(self) -> frozenset[str]:
+        """Texts that were judged right once and firmly wrong another time, so that nobody knows which they are."""
+        right, wrong = self.with_verdict(frozenset({Verdict.CORRECT})), self.with_verdict(REJECTED)
+        return frozenset(map(self.text, right)) & frozenset(map(self.text, wrong))
 
     def with_verdict(self, verdicts: frozenset[Verdict]) -> list[Attempt]:
         """The attempts with one of these verdicts, in the order of their draws; a limit that cut one is a verdict too."""
@@ -57,7 +85,10 @@ def right(tried: Tried, settings: SelfPlay, seed: int) -> Rows:
     if not tried.rate.kept:
         return [_out(tried)]
     found, spoiled = _usable(tried, frozenset({Verdict.CORRECT}), settings, seed)
-    made: list[Record] = [replace(attempt, verdict=Verdict.CORRECT.value) for attempt in found[: settings.right]]
+    facts: dict[str, Any] = {"verdict": Verdict.CORRECT.value, "reasoning": "", "license": combined(tried.question.license, tried.license)}
+    made: list[Record] = [
+        replace(attempt, text=tried.text(attempt), ids=tried.ids(attempt), **facts) for attempt in found[: settings.right]
+    ]
     return [*(made or [_lost(tried, found, None)]), *spoiled]
 
 
@@ -65,9 +96,11 @@ def _usable(tried: Tried, verdicts: frozenset[Verdict], settings: SelfPlay, seed
     """Well-formed, distinct attempts with these verdicts, in the order of their hash; and the others of these verdicts."""
     kept, dropped = dict[str, Attempt](), list[Dropped]()
     for attempt in tried.with_verdict(verdicts):
-        key = content_hash(attempt.text)
-        if why := malformed(attempt.text, tried.question.grading, settings.form, opened=tried.opened):
+        text, key = tried.text(attempt), tried.says(attempt)
+        if why := malformed(text, tried.question.grading, settings.form, opened=bool(tried.opening)):
             dropped.append(_drop(tried, Drop.MALFORMED, why, attempt))
+        elif text in tried.both:
+            dropped.append(_drop(tried, Drop.UNVERIFIED, "the same text was also judged the other way", attempt))
         elif key in kept:
             dropped.append(_drop(tried, Drop.EXACT_DUPLICATE, f"draw {kept[key].draw} says the same", attempt))
         else:
@@ -83,12 +116,12 @@ def _pair(tried: Tried, chosen: Attempt, rejected: Attempt, settings: SelfPlay) 
         question=question.id,
         round=tried.rate.round,
         prompt=of_question(question),
-        chosen=chosen.text,
-        rejected=rejected.text,
-        chosen_ids=chosen.ids,
-        rejected_ids=rejected.ids,
+        chosen=tried.text(chosen),
+        rejected=tried.text(rejected),
+        chosen_ids=tried.ids(chosen),
+        rejected_ids=tried.ids(rejected),
         weight=weight(tried.rate, settings),
-        **inherited(question),
+        **{**inherited(question), "license": combined(question.license, tried.license)},
     )
 
 

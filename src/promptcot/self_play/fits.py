@@ -4,7 +4,6 @@ end of sequence; only where ids are unknown (a server that gave text alone) is t
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,19 +12,21 @@ from promptcot.engines.conversation import prompt_ids
 from promptcot.engines.protocol import FitExample, Ids, Tokenizer, Tokens
 from promptcot.engines.tokenizing import open_tokenizer
 from promptcot.executors import Workplace
-from promptcot.fitting import fit_role
+from promptcot.fitting import PairTokens, fit_on_pairs, fit_role
 from promptcot.recipe import SelfPlay, Training
 from promptcot.records import Attempt, Pair, Question
 from promptcot.roles import Role
 from promptcot.self_play.form import OPEN
 
 
-def opens_thought(solver: Role, settings: SelfPlay) -> bool:
-    """Whether the solver's chat template itself opens the thought, so that its attempts begin inside."""
-    if settings.form != "think" or not settings.chat or not solver.path.is_dir():
-        return False
+def opening(solver: Role, settings: SelfPlay) -> str:
+    """The tag with which the solver's chat template itself opens the thought, and the space after it, so that attempts begin inside; else
+    empty."""
+    if not settings.chat or not solver.path.is_dir():
+        return ""
     tokenizer = open_tokenizer(solver.path)
-    return tokenizer.decode(prompt_ids(tokenizer, "?", chat=True)).rstrip().endswith(OPEN)
+    prompt = tokenizer.decode(prompt_ids(tokenizer, "?", chat=True))
+    return OPEN + prompt[len(prompt.rstrip()) :] if prompt.rstrip().endswith(OPEN) else ""
 
 
 def tokens_of(tokenizer: Tokenizer, prompt: str, text: str, ids: Ids, *, chat: bool) -> Tokens:
@@ -51,17 +52,15 @@ def fitted(
         prompts = {question.id: of_question(question) for question in questions}
         examples = [_example(tokenizer, prompts[a.problem], a, weights[a.problem], settings) for a in chosen]
         return fit_role(place, name, solver, examples, settings.fit, training, seed=seed)
-    fitting: Any = importlib.import_module("promptcot.fitting")  # here, so that what needs no preference training runs without it
-    pairs = [_pair_tokens(fitting.PairTokens, tokenizer, pair, settings) for pair in chosen]
-    role: Role = fitting.fit_on_pairs(place, name, solver, pairs, settings.fit, settings.beta, training, seed=seed)
-    return role
+    pairs = [_pair_tokens(tokenizer, pair, settings) for pair in chosen]
+    return fit_on_pairs(place, name, solver, pairs, settings.fit, settings.beta, training, seed=seed)
 
 
 def _example(tokenizer: Tokenizer, prompt: str, attempt: Attempt, weight: float, settings: SelfPlay) -> FitExample:
     return FitExample(attempt.id, tokens_of(tokenizer, prompt, attempt.text, attempt.ids, chat=settings.chat), weight)
 
 
-def _pair_tokens(make: Any, tokenizer: Tokenizer, pair: Pair, settings: SelfPlay) -> Any:
+def _pair_tokens(tokenizer: Tokenizer, pair: Pair, settings: SelfPlay) -> PairTokens:
     chosen = tokens_of(tokenizer, pair.prompt, pair.chosen, pair.chosen_ids, chat=settings.chat)
     rejected = tokens_of(tokenizer, pair.prompt, pair.rejected, pair.rejected_ids, chat=settings.chat)
-    return make(pair.id, chosen, rejected, pair.weight)
+    return PairTokens(pair.id, chosen, rejected, pair.weight)

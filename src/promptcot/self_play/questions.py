@@ -21,7 +21,7 @@ from promptcot.recipe import SelfPlay
 from promptcot.records import Dropped, Label, Problem, Question, Record, Seed, inherited, record_id
 from promptcot.store import StepSpec
 
-SCHEMA = 1
+SCHEMA = 2
 SHARD_ROWS = 2_000
 LABELED, HUMAN = "labeled", "human"
 
@@ -93,8 +93,9 @@ def _mixed(made: Sequence[Record], settings: SelfPlay, seed: int) -> list[Record
     elif own:
         human = human[: round(len(own) * settings.human / (1 - settings.human))]
     chosen = {*own, *human}
-    if settings.rows is not None:
-        chosen = set([id_ for id_ in order if id_ in chosen][: settings.rows])
+    if settings.rows is not None and settings.rows < len(chosen):
+        shared = round(settings.rows * len(human) / len(chosen))
+        chosen = {*own[: settings.rows - shared], *human[:shared]}
     out: list[Record] = [row for row in made if not isinstance(row, Question)]
     return out + [row if row.id in chosen else _not_chosen(row) for row in kept.values()]
 

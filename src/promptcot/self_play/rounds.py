@@ -15,12 +15,12 @@ from promptcot.recipe import SelfPlay, Training
 from promptcot.records import Attempt, Pair, PassRate, Question, inherited, record_id
 from promptcot.roles import Role
 from promptcot.self_play.choosing import Tried
-from promptcot.self_play.fits import fitted, opens_thought
+from promptcot.self_play.fits import fitted, opening
 from promptcot.self_play.questions import is_human
 from promptcot.self_play.waves import Drawn, draw, round_seed
 from promptcot.store import StepSpec
 
-SCHEMA = 1
+SCHEMA = 2
 SHARD_ROWS = 256
 
 
@@ -145,16 +145,15 @@ def choice(
     """The step `NAME/pairs`, or for rejection sampling `NAME/right`: what is trained on, and why the rest is not."""
     sft = settings.method == "sft"
     facts = settings.model_dump(include={"form", "right"} if sft else {"form", "pairs", "weigh"}) | {"seed": seed, "chat": settings.chat}
-    inputs = {"questions": questions.digest, "pass_rates": rates.digest, **drawn.digests}
-    if settings.form == "think":
-        inputs["solver"] = solver.digest
+    inputs = {"questions": questions.digest, "pass_rates": rates.digest, "solver": f"{solver.digest} {solver.license}", **drawn.digests}
     spec = StepSpec(f"{name}/right", Attempt, SCHEMA, facts, inputs) if sft else StepSpec(f"{name}/pairs", Pair, SCHEMA, facts, inputs)
     by_question = {rate.question: rate for rate in rates.rows}
-    make, opened = choosing.right if sft else choosing.pairs, cache(partial(opens_thought, solver, settings))
+    make, opened = choosing.right if sft else choosing.pairs, cache(partial(opening, solver, settings))
 
     def chosen(question: Question) -> Sequence[Any]:
         own = drawn.attempts[question.id]
-        return make(Tried(question, own, drawn.verdicts(question.id), by_question[question.id], opened()), settings, seed)
+        tag = opened() if settings.form == "think" or any(attempt.reasoning for attempt in own) else ""
+        return make(Tried(question, own, drawn.verdicts(question.id), by_question[question.id], tag, solver.license), settings, seed)
 
     def work(tasks: Iterator[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
         return each(tasks, chosen)

@@ -30,7 +30,7 @@ from promptcot.recipe import Fit, Training
 from promptcot.training.job import Job
 from promptcot.training.log import METRICS, FitLog, Progress, StepMetrics
 
-__all__ = ["METRICS", "FitLog", "Progress", "StepMetrics", "fit", "fit_pairs"]
+__all__ = ["METRICS", "FitLog", "Progress", "StepMetrics", "fit", "fit_pairs", "longest_text"]
 
 
 def fit(
@@ -80,6 +80,14 @@ def fit_pairs(
     return _fit_transformers(Job(model, tuple(pairs), settings, training, seed, beta), out, kind, checkpoints, on_step)
 
 
+def longest_text(model: Path, training: Training) -> int:
+    """The most tokens of a text that a fit of the folder `model` does not leave out: `training.max_tokens`, or its context where less."""
+    _require_train_extra()
+    from promptcot.training.folders import context_of
+
+    return min(training.max_tokens, context_of(model) or training.max_tokens)
+
+
 def _fit_transformers(job: Job, out: Path, kind: str, checkpoints: Path | None, on_step: Callable[[Progress], None] | None) -> FitLog:
     if kind != "transformers":
         raise UsageError(
@@ -92,7 +100,7 @@ def _fit_transformers(job: Job, out: Path, kind: str, checkpoints: Path | None, 
         from promptcot.training.command import fit_by_command
 
         return fit_by_command(job, out)
-    if job.training.launch == "ddp":
+    if job.training.launch != "single":
         from promptcot.training.launch import fit_by_processes
 
         return fit_by_processes(job, out, checkpoints=checkpoints, on_step=on_step)

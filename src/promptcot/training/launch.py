@@ -1,4 +1,4 @@
-"""A fit by several processes of this machine: `training.processes` of them, each with a part of every batch, started by torchrun.
+"""A fit by several processes: `training.processes` of them, each with a part of every batch, started by torchrun on each node.
 
 They work over files (see `process`), so the fit is the same program whether it is one process or many. Should this process be killed, by
 whatever signal, the others end: they hold the other end of a pipe.
@@ -7,16 +7,19 @@ whatever signal, the others end: they hold the other end of a pipe.
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from promptcot import errors
 from promptcot.durable import read_json
+from promptcot.recipe import Training
 from promptcot.training.files import write_job
 from promptcot.training.job import Job
 from promptcot.training.log import FitLog, Progress
@@ -36,7 +39,7 @@ def fit_by_processes(job: Job, out: Path, *, checkpoints: Path | None, on_step: 
         folder = Path(scratch)
         kept = str(checkpoints.absolute()) if checkpoints else None
         write_job(job, folder, out=str(out.absolute()), checkpoints=kept)
-        with (folder / "said").open("w+") as said, _processes(job.training.processes, folder, said) as running:
+        with (folder / "said").open("w+") as said, _processes(launcher(job.training, folder), said) as running:
             told = 0
             while True:
                 ended = _ended(running)
@@ -48,12 +51,28 @@ def fit_by_processes(job: Job, out: Path, *, checkpoints: Path | None, on_step: 
         return _log(read_json(folder / LOG))
 
 
+def launcher(training: Training, folder: Path) -> list[str]:
+    """The command that starts all processes on the job in `folder`; they meet at a port of this machine."""
+    each = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(training.processes_here), "--max-restarts", "0"]
+    if training.nodes == 1:
+        meet = ["--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
+    else:
+        meet = ["--nnodes", str(training.nodes), "--rdzv-id", folder.name, "--rdzv-endpoint", f"{socket.getfqdn()}:{_free_port()}"]
+    return [*training.on_nodes, *each, "--rdzv-backend", "c10d", *meet, "-m", "promptcot.training.process", str(folder)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 @contextmanager
-def _processes(count: int, folder: Path, said: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """The launcher, which ends when the block is left."""
-    launcher = ["torch.distributed.run", "--nproc-per-node", str(count), "--max-restarts", "0"]
-    here = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
-    command = [sys.executable, "-m", *launcher, *here, "-m", "promptcot.training.process", str(folder)]
+def _processes(command: Sequence[str], said: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """The launcher, which ends when the block is left. Raises `UsageError` where there is no such command."""
+    if shutil.which(command[0]) is None:
+        raise errors.UsageError(f"there is no program `{command[0]}`", where="training.on_nodes", remedy="install it, or name another")
     running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said)
     assert running.stdin is not None
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -17,18 +17,20 @@ from typing import Any
 
 import torch
 from torch.nn import Module
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader, Subset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from promptcot.engines.transformers import accelerators
 from promptcot.errors import Stopped
+from promptcot.recipe import Training
 from promptcot.training import batches
-from promptcot.training.checkpoints import Checkpoints
+from promptcot.training.checkpoints import Checkpoints, Kept
 from promptcot.training.log import Progress, StepMetrics
 from promptcot.training.loss import MicroBatch, text_nll
 from promptcot.training.plan import Plan, Step
+from promptcot.training.sharded import require_wrapper
+from promptcot.training.state import room_for, set_random, state_of
 
 
 class PlannedTrainer(Trainer):
@@ -40,17 +42,17 @@ class PlannedTrainer(Trainer):
         head: Module,
         plan: Plan,
         arguments: TrainingArguments,
+        training: Training,
         *,
         autocast: bool,
-        state: Mapping[str, Any] | None = None,
+        kept: Kept | None = None,
     ) -> None:
-        """`state` is what `snapshot` of a killed fit gave: this one goes on from there."""
-        if state:
-            _load_trainable(model, state["weights"])
+        """`kept` is a checkpoint of a killed fit: this one goes on from there."""
         super().__init__(model=model, args=arguments, train_dataset=plan)
         self.remove_callback(PrinterCallback)
-        self.head, self.plan, self.autocast, self._resume = head, plan, autocast, state
-        self.history = [StepMetrics(**step) for step in state["history"]] if state else []
+        self.head, self.plan, self.training, self.autocast, self._kept = head, plan, training, autocast, kept
+        self._room: dict[str, torch.Tensor] = {}
+        self.history = [StepMetrics(**step) for step in kept.history] if kept else []
         self.resumed = len(self.history)
         self.tokens, self.began = 0, time.perf_counter()
 
@@ -59,13 +61,13 @@ class PlannedTrainer(Trainer):
         return DataLoader(Subset(self.plan, range(self.resumed, len(self.plan))), batch_size=None, shuffle=False)
 
     def create_optimizer(self, model: Module | None = None) -> torch.optim.Optimizer:
-        """The Trainer's, with the moments of the fit that goes on."""
+        """The Trainer's; with the moments of the fit that goes on, and the model with its weights."""
         made = self.optimizer is not None
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
-        if self._resume and not made:
-            optimizer.load_state_dict(self._resume["optimizer"])
-            for group in optimizer.param_groups:  # a schedule reads its peak here
-                group["lr"] = group["initial_lr"] = self.plan.settings.lr
+        if self._kept and not made:
+            assert self.model is not None
+            self._room = room_for(self.model, optimizer, self._kept.names())
+            self._kept.read_into(self._room)
         return optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LRScheduler:
@@ -77,27 +79,20 @@ class PlannedTrainer(Trainer):
         self._created_lr_scheduler = True
         return self.lr_scheduler
 
-    def snapshot(self) -> dict[str, Any]:
-        """All that the next step depends on, and the metrics so far."""
+    def keep(self, checkpoints: Checkpoints) -> None:
+        """Keep this process's part of the state after a step."""
         assert self.model is not None
         assert self.optimizer is not None
-        return {
-            "weights": {name: weight.detach() for name, weight in _trainable(self.model)},
-            "optimizer": self.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state() if self.args.device.type == "cuda" else None,
-            "history": [asdict(step) for step in self.history],
-        }
+        checkpoints.save(len(self.history), state_of(self.model, self.optimizer), list(map(asdict, self.history)))
 
     def _begin(self, model: Module) -> None:
-        """In the first step: see who shares it, and go on with a killed fit's random numbers, since what came before draws too."""
+        """In the first step: see how the model is held, and go on with a killed fit's random numbers, since what came before draws too."""
         if not self.tokens:
-            require_wrapper(model, self.plan.share[1])
-        if self._resume:
-            torch.set_rng_state(self._resume["random"])
-            if self._resume["random_cuda"] is not None and self.args.device.type == "cuda":
-                torch.cuda.set_rng_state(self._resume["random_cuda"])
-        self._resume = None
+            require_wrapper(model, self.training)
+            if rank := self.plan.share[0]:
+                torch.manual_seed(self.args.seed + rank)  # else all would drop out alike; the first draws as one alone would
+        set_random(self._room)
+        self._room = {}
 
     def training_step(self, model: Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Accumulate the gradient of one optimizer step over its micro-batches; returns the loss."""
@@ -109,7 +104,8 @@ class PlannedTrainer(Trainer):
         margins: list[torch.Tensor] = []
         for number, micro in enumerate(step.micro):
             last = number + 1 == len(step.micro)
-            with nullcontext() if last else self.accelerator.no_sync(model):  # processes add up their gradients once a step
+            # copies add up their gradients once a step; shards, which have no `no_sync`, each time, since a whole gradient has no room
+            with nullcontext() if last else self.accelerator.no_sync(model):
                 part, of_pairs = self._part(model, micro.to(device))
                 self.accelerator.backward(part / (step.divisor / self.plan.share[1]))  # what they make of them is the mean
             total += part.detach()
@@ -153,22 +149,6 @@ class PlannedTrainer(Trainer):
         )
 
 
-def require_wrapper(model: Module, processes: int) -> None:
-    """Raise `Stopped` unless a model that several processes train, and only such a one, is in torch's wrapper that adds up gradients."""
-    if isinstance(model, DistributedDataParallel) != (processes > 1):
-        raise Stopped(f"{processes} process(es) share the fit, but its model is in a {type(model).__name__}", where="training.launch")
-
-
-def _trainable(model: Module) -> list[tuple[str, torch.nn.Parameter]]:
-    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-
-
-def _load_trainable(model: Module, weights: Mapping[str, torch.Tensor]) -> None:
-    with torch.no_grad():
-        for name, weight in _trainable(model):
-            weight.copy_(weights[name])
-
-
 class Reporter(TrainerCallback):
     """Tells of each optimizer step: `on_step`, the file `metrics`, and whoever `training.report_to` names; and keeps `checkpoints`.
 
@@ -200,12 +180,12 @@ class Reporter(TrainerCallback):
         """Report."""
         self.seconds = time.perf_counter() - self.trainer.began
         done = self.trainer.history[-1]
+        if self.checkpoints and self.checkpoints.due(done.step, len(self.trainer.plan)):
+            self.trainer.keep(self.checkpoints)
         if not state.is_world_process_zero:
             return
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(_line(done))
-        if self.checkpoints and self.checkpoints.due(done.step, len(self.trainer.plan)):
-            self.checkpoints.save(done.step, self.trainer.snapshot())
         if args.report_to:
             self.trainer.log({name: value for name, value in asdict(done).items() if value is not None})
         if self.on_step:

@@ -1,6 +1,7 @@
 """One fit of a Hugging Face folder: load it, take every planned optimizer step, save a folder.
 
-It may be one of several processes that share every batch (`launch` starts them): then the first alone saves.
+It may be one of several processes that share every batch (`launch` starts them): then the first alone writes the model, gathering it where
+it is sharded.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +20,8 @@ from transformers.integrations.integration_utils import get_reporting_integratio
 
 from promptcot.engines.host_memory import keep_freed_memory
 from promptcot.engines.transformers import free_memory, pick_dtype, quiet_loading
-from promptcot.errors import MissingHere, UsageError
-from promptcot.training import batches
+from promptcot.errors import MissingHere, Stopped, UsageError
+from promptcot.training import batches, group
 from promptcot.training.checkpoints import Checkpoints
 from promptcot.training.folders import context_of, copy_beside, require_free
 from promptcot.training.job import Job
@@ -27,6 +29,8 @@ from promptcot.training.log import METRICS, FitLog, Progress
 from promptcot.training.loss import output_layer
 from promptcot.training.objectives import objective
 from promptcot.training.plan import Plan
+from promptcot.training.sharded import load_sharded, local, merged, save_gathered
+from promptcot.training.state import trainable
 from promptcot.training.trainer import PlannedTrainer, Reporter
 
 if TYPE_CHECKING:
@@ -77,24 +81,55 @@ def _train(job: Job, plan: Plan, scratch: Path, checkpoints: Checkpoints | None,
     """Take all steps; the first process saves `scratch/model`. Returns the reporter, with the steps and the times."""
     began, training = time.monotonic(), job.training
     set_seed(job.seed)
-    network = _load(job.model)
+    arguments = _arguments(scratch / "trainer", job)
+    autocast = pick_dtype(training.dtype, arguments.device) == torch.bfloat16
+    sharded = training.launch == "fsdp2"
+    network = load_sharded(job.model, training.processes, bf16=autocast) if sharded else _load(job.model)
+    arguments.use_cache = getattr(network.config, "use_cache", True)  # the Trainer writes it into the config that is saved
     if training.gradient_checkpointing:
         network.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
     adapted = _with_lora(network, training.lora_rank) if training.method == "lora" else None
-    arguments = _arguments(scratch / "trainer", job, use_cache=getattr(network.config, "use_cache", True))
-    autocast = pick_dtype(training.dtype, arguments.device) == torch.bfloat16
     if arguments.device.type == "cpu":
         keep_freed_memory()
-    state = checkpoints.latest() if checkpoints else None
-    trainer = PlannedTrainer(adapted or network, output_layer(network), plan, arguments, autocast=autocast, state=state)
+    kept = checkpoints.latest() if checkpoints else None
+    trainer = PlannedTrainer(adapted or network, output_layer(network), plan, arguments, training, autocast=autocast, kept=kept)
     reporter = Reporter(trainer, on_step, scratch / METRICS, checkpoints, began)
     trainer.add_callback(reporter)
-    trainer.train()
-    if plan.share[0] > 0:
-        return reporter
-    _save(adapted.merge_and_unload() if adapted else network, job.model, scratch / "model")
-    os.replace(scratch / METRICS, scratch / "model" / METRICS)
+    with _enough_memory(training.launch):
+        trainer.train()
+    _require_finite(network)
+    if sharded:
+        save_gathered(merged(adapted) if adapted else network, scratch / "model")
+    elif plan.share[0] == 0:
+        (adapted.merge_and_unload() if adapted else network).save_pretrained(scratch / "model")
+    if plan.share[0] == 0:
+        copy_beside(job.model, scratch / "model")
+        os.replace(scratch / METRICS, scratch / "model" / METRICS)
     return reporter
+
+
+@contextmanager
+def _enough_memory(launch: str) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        sharded = "more `processes`" if launch == "fsdp2" else "`launch: fsdp2`"
+        raise MissingHere(
+            f"the accelerator has too little memory for this fit: {str(error).splitlines()[0]}",
+            where="training",
+            remedy=f"lower `batch_tokens`, set `gradient_checkpointing: true`, or spread it over {sharded}; `promptcot plan` counts it",
+        ) from None
+
+
+def _require_finite(network: PreTrainedModel) -> None:
+    """Raise `Stopped` where the last step, which no loss comes after, left a weight that is no number."""
+    bad = [name for name, weight in trainable(network) if not torch.isfinite(local(weight)).all()]
+    if any(group.gathered(bool(bad))):
+        raise Stopped(
+            f"weights are not finite after the last step{': ' if bad else ''}{', '.join(bad[:3])}",
+            where="training",
+            remedy="lower the learning rate, or set training.dtype: fp32",
+        )
 
 
 def _load(folder: Path) -> PreTrainedModel:
@@ -112,10 +147,15 @@ def _with_lora(network: PreTrainedModel, rank: int) -> PeftModel:
     return get_peft_model(network, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"))
 
 
-def _arguments(folder: Path, job: Job, *, use_cache: bool) -> TrainingArguments:
+def _arguments(folder: Path, job: Job) -> TrainingArguments:
+    """Those of the Trainer; making them sets up the group of processes."""
     processes, devices = job.training.processes, torch.accelerator.device_count() if torch.accelerator.is_available() else 0
-    if 0 < devices < processes:
-        raise MissingHere(f"{processes} processes need as many accelerators, here are {devices}", where="training.processes")
+    if 0 < devices < job.training.processes_here:
+        raise MissingHere(
+            f"{job.training.processes_here} processes need as many accelerators, here are {devices}",
+            where="training.processes",
+            remedy="lower `processes`, or hide the accelerators (CUDA_VISIBLE_DEVICES=) to fit on the CPU",
+        )
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the plan is one pass over all steps
@@ -124,7 +164,6 @@ def _arguments(folder: Path, job: Job, *, use_cache: bool) -> TrainingArguments:
         max_grad_norm=MAX_GRAD_NORM,
         optim="adamw_torch_fused",
         seed=job.seed,
-        use_cache=use_cache,  # the Trainer writes it into the config that is saved; the forward pass goes without
         save_strategy="no",
         logging_strategy="no",
         report_to=job.training.report_to or "none",
@@ -157,8 +196,3 @@ def _require_reporting(names: Sequence[str]) -> None:
         raise UsageError(str(error), where="training.report_to") from None
     except (ImportError, RuntimeError) as error:
         raise MissingHere(str(error), where="training.report_to", remedy="install it, or leave the name out") from None
-
-
-def _save(network: PreTrainedModel, source: Path, out: Path) -> None:
-    network.save_pretrained(out)
-    copy_beside(source, out)

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from promptcot.sandbox.programs import Language, guess
+from promptcot.sandbox.programs import Language, Program, guess
+from promptcot.verify.extraction import after_reasoning
 from promptcot.verify.mutants import parsed
 
 _LANGUAGES = {
@@ -23,7 +24,6 @@ _CODE = re.compile(
     r"^\s*(def |class |import |from \w[\w.]* import |for .+:\s*$|while .+:\s*$|if .+:\s*$|print\(|[\w, ]+ = |#\s*include\b|int main\b)",
     re.MULTILINE,
 )
-_REASONING_ENDS = ("</think>", "</thinking>", "</reasoning>")
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,15 @@ class Extracted:
     source: str
     language: Language
 
+    def program(self, function: str = "") -> Program:
+        """As one to be run. A function is called in Python, whatever the fence says: another language then fails as a program does."""
+        return Program(self.source, Language.PYTHON if function else self.language, function)
+
 
 def extract(answer: str) -> Extracted | None:
-    """The last program of an answer, or None."""
-    start = max(answer.rfind(word) for word in _REASONING_ENDS)
+    """The last program of an answer, or None; what stands in reasoning that never ends is none."""
     found = None
-    for name, text in _blocks(answer[max(start, 0) :]):
+    for name, text in _blocks(after_reasoning(answer) or ""):
         language = _LANGUAGES.get(name)
         if language is None and not name and _CODE.search(text):
             language = guess(text)
