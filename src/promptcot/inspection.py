@@ -20,7 +20,7 @@ from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import validate
 from promptcot.records import ConceptSet, Dropped, Pair, Problem, Question, Record, Seed, Trace, Triple
-from promptcot.stages import STAGES, active
+from promptcot.stages import STAGES, active, kept_step
 from promptcot.store import Run, entries_in
 from promptcot.tables import from_table, schema_of
 from promptcot.usage import Usage, total
@@ -117,11 +117,6 @@ LATER: dict[str, tuple[str, type[Record]]] = {
     "traces": ("traces", Trace),
 }
 """The rows that post-training works on: step and class by their field in `Rows`."""
-
-
-def kept_step(recipe: Recipe) -> str:
-    """The step with the problems that a run goes on with: those that passed its screens, were given, or were synthesized."""
-    return "screen" if recipe.screen else "problems" if recipe.inputs.problems else "synthesize/problems"
 
 
 def rows_of(run: Run) -> Rows | None:

@@ -37,6 +37,9 @@ from promptcot import (
     synthesis,
     validity,
 )
+from promptcot.analysis.corpora import Own, draw
+from promptcot.analysis.difficulty import Climb
+from promptcot.analysis.stage import Analysis
 from promptcot.cold_start import cold_start
 from promptcot.concept_use import ConceptUse, WordingEmbedder
 from promptcot.diversity import Reference
@@ -57,6 +60,7 @@ from promptcot.recipe import SELF_PLAYED, Em, Recipe, Rule, Sample, Screen
 from promptcot.records import (
     Attempt,
     ConceptSet,
+    CorpusFigure,
     Dropped,
     Judgment,
     Label,
@@ -80,9 +84,10 @@ from promptcot.self_play import Played
 from promptcot.stages import DISTILLED, active, made_here
 from promptcot.store import StepSpec
 from promptcot.tables import to_json
+from promptcot.trial import Trying
 from promptcot.triples import Pool, held_out, of_split
 from promptcot.verify.algebra import where_possible
-from promptcot.verify.answers import Verifier
+from promptcot.verify.answers import Algebra, Verifier
 
 SCHEMA = {"seeds": 1, "annotate": 1, "screen": 2, "resemblances": 1, "neighbors": 1, "validity": 1}
 SHARD_ROWS = 2_000
@@ -113,7 +118,9 @@ class Session:
             "self_play": lambda: self.self_played,
             "refine": lambda: self.refined,
             "distill": self._distill,
+            "trial": lambda: self.tried,
             "evaluate": lambda: self.scores,
+            "analyze": lambda: self.analyzed,
         }
         results[stage]()
 
@@ -465,8 +472,20 @@ class Session:
         assert self.recipe.distill is not None
         return self.traces if self.recipe.distill.student is None else self.distilled
 
+    @cached_property
+    def tried(self) -> dict[str, Role]:
+        """The students of the trial, by name."""
+        r = self.recipe
+        if r.trial is None:
+            raise UsageError("the recipe has no `trial`", where="trial")
+        found = stage.loaded(r.evaluate, r.domain, r.seed) if r.evaluate else []
+        held_out = [question for _, benchmark in found for question in benchmark.questions]
+        return Trying(self.place, r.trial, r.training, resolve(r, r.trial.student), held_out, r.domain, r.seed).students()
+
     def _made(self, name: str) -> Role:
-        return self.self_played if name == SELF_PLAYED else self.distilled
+        if name in (SELF_PLAYED, DISTILLED):
+            return self.self_played if name == SELF_PLAYED else self.distilled
+        return self.tried[name]
 
     @cached_property
     def evaluated(self) -> list[Evaluated]:
@@ -495,6 +514,8 @@ class Session:
             return f"{r.model(r.self_play.solver).path}, self-played"
         if name == DISTILLED and r.distill is not None and r.distill.student is not None:
             return f"{r.model(r.distill.student).path}, distilled"
+        if r.trial is not None and name in {student.name for student in r.trial.students}:
+            return f"{r.model(r.trial.student).path}, {name}"
         return str(r.model(name).path)
 
     @cached_property
@@ -502,6 +523,45 @@ class Session:
         """What the attempts at the benchmarks come to."""
         assert self.recipe.evaluate is not None
         return scoring.table(self.place, self.evaluated, self.recipe.evaluate)
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """The corpora of the section `analyze`, and what looks at them."""
+        r = self.recipe
+        if r.analyze is None:
+            raise UsageError("the recipe has no `analyze`", where="analyze")
+        human = self.human
+        own = Own(lambda: self.kept.rows, lambda: human.rows if human else (), self._own_labels)
+        corpora = draw(r.analyze, own, domain=r.domain, seed=r.seed)
+        embedder = (lambda: self._embedder[0], self._embedder[1]) if "embedder" in r.models else None
+        if embedder is None:
+            self.say("no map and no spread of embeddings: the recipe names no `models.embedder`")
+        kept = (self.screened.arrow.num_rows, self.problems.arrow.num_rows) if r.screen is not None else None
+        return Analysis(self.place, r.analyze, corpora, human.rows if human else (), embedder, kept, r.seed)
+
+    @cached_property
+    def analyzed(self) -> Table[CorpusFigure]:
+        """What corpora are like: every number but their distances."""
+        with where_possible(self.say) as helper:
+            return self.analysis.run(self._climb(helper))
+
+    @property
+    def distances(self) -> list[CorpusFigure]:
+        """How far corpora are apart; empty without an embedder, or with one corpus."""
+        return self.analysis.distances().rows if self.analysis.mapped else []
+
+    def _climb(self, helper: Algebra | None) -> Climb | None:
+        """The ladder of solvers that `analyze.difficulty` names."""
+        ladder = self.recipe.analyze.difficulty if self.recipe.analyze is not None else None
+        if ladder is None:
+            return None
+        solvers = [resolve(self.recipe, name) for name in ladder.solvers]
+        reference = resolve(self.recipe, ladder.reference) if ladder.reference else None
+        return Climb(self.place, ladder, solvers, reference, Grader(ladder, helper, chosen(ladder.runner)), self.recipe.seed)
+
+    def _own_labels(self) -> dict[str, Label]:
+        known = {"label", "labels"} & set(active(self.recipe))
+        return {label.problem: label for label in self.labels.rows} if known else {}
 
     @cached_property
     def attempts(self) -> Table[Attempt]:

@@ -27,7 +27,9 @@ from promptcot.planning.beside import Estimates
 from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import load, overridden, validate
+from promptcot.report import sections
 from promptcot.report.data import ModelRow, Origin
+from promptcot.report.run_tables import RunTables
 from promptcot.stages import active, require_roles
 from promptcot.store import Run, StepSpec
 from promptcot.summary import Parts, report_data
@@ -196,7 +198,7 @@ def write_report(session: Session, run: Run, recipe: Recipe) -> Path:
     parts = gather(session, run)
     origin = Origin(version=__version__, command=command_of(recipe, run), recipe=yaml.safe_dump(dict(run.recipe), sort_keys=False))
     data = report_data(recipe, parts, origin, BANNERS.get(recipe.name, ""))
-    return report.write(data, run.path / "report", seed=recipe.seed)
+    return report.write(data, run.path / "report", seed=recipe.seed, sections=sections.made(RunTables(run, recipe)))
 
 
 def command_of(recipe: Recipe, run: Run) -> str:

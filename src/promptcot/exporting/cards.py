@@ -17,8 +17,8 @@ from promptcot.exporting import sections as of
 from promptcot.exporting.facts import Facts
 from promptcot.exporting.licenses import expression
 from promptcot.exporting.markdown import fenced, plain, sections, table
-from promptcot.exporting.material import Material
 from promptcot.licenses import NONE, parts
+from promptcot.material import Material
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 HUB = frozenset({"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc0-1.0", "gpl-3.0", "bsd-3-clause", "openrail"})

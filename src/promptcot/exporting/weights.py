@@ -13,7 +13,7 @@ from promptcot.durable import aside, disk_errors, make_folder, publish, sync_tre
 from promptcot.errors import UsageError
 from promptcot.exporting.cards import model_card
 from promptcot.exporting.dataset import require_empty, write_text
-from promptcot.exporting.material import in_order
+from promptcot.material import in_order
 from promptcot.records import Health
 from promptcot.roles import license_of
 from promptcot.stages import active

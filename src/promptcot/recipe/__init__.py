@@ -4,6 +4,7 @@ Here are its sections; `recipes` reads it. An unknown key is an error. A stage r
 the reference that `docs/recipe.md` is generated from.
 """
 
+from promptcot.recipe.analyzing import Analyze, Ladder
 from promptcot.recipe.distilling import Distill, Form
 from promptcot.recipe.evaluation import BenchmarkSpec, Evaluate
 from promptcot.recipe.inputs import Input, Inputs
@@ -29,10 +30,12 @@ from promptcot.recipe.stages import (
     Synthesize,
     Training,
 )
+from promptcot.recipe.trying import Trial
 from promptcot.recipe.whole import SELF_PLAYED, Recipe
 
 __all__ = [
     "SELF_PLAYED",
+    "Analyze",
     "Annotate",
     "Annotator",
     "Band",
@@ -54,6 +57,7 @@ __all__ = [
     "Inputs",
     "Judge",
     "Label",
+    "Ladder",
     "Limits",
     "Merge",
     "ModelSpec",
@@ -69,5 +73,6 @@ __all__ = [
     "Strict",
     "Synthesize",
     "Training",
+    "Trial",
     "Weakness",
 ]

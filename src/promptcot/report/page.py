@@ -20,28 +20,33 @@ import os
 import random
 import re
 import tempfile
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 import promptcot.report.figures as figures
 import promptcot.report.wording as wording
-from promptcot.report.data import SHARE, Change, ProblemRow, ReportData, RoundHealth
+from promptcot.report.blocks import Section
+from promptcot.report.data import SHARE, Change, Estimate, ProblemRow, ReportData, RoundHealth
 
 SCHEMA = 1
 """Version of the JSON in the page."""
 DRAWN = 3
 """How many problems the first screen shows."""
 
+TEMPLATES = ("template.html.j2", "numbers.html.j2", "blocks.html.j2")
+"""The page and what it is made of."""
+
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
-def write(data: ReportData, folder: Path, *, seed: int) -> Path:
+def write(data: ReportData, folder: Path, *, seed: int, sections: Sequence[Section] = ()) -> Path:
     """Write `folder/index.html`, whole or not at all, and return its path. `seed` draws the problems of the first screen."""
-    text = render(data, seed=seed)
+    text = render(data, seed=seed, sections=sections)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "index.html"
     handle, name = tempfile.mkstemp(dir=folder, prefix=".index-", suffix=".html")
@@ -57,11 +62,15 @@ def write(data: ReportData, folder: Path, *, seed: int) -> Path:
     return target
 
 
-def render(data: ReportData, *, seed: int) -> str:
+def render(data: ReportData, *, seed: int, sections: Sequence[Section] = ()) -> str:
     """The page as text; the same data and seed give the same text."""
     style, script = _asset("report.css"), _asset("report.js")
     html = _template().render(
         data=data,
+        sections=sections,
+        kind=lambda block: type(block).__name__.lower(),
+        is_estimate=lambda cell: isinstance(cell, Estimate),
+        is_count=lambda cell: isinstance(cell, int),
         seed=seed,
         drawn=drawn(data.problems, seed),
         kept=sum(row.dropped is None for row in data.problems),
@@ -131,8 +140,9 @@ def _asset(name: str) -> str:
 
 
 def _template() -> Any:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_asset("template.html.j2"))
+    parts = {name: _asset(name) for name in TEMPLATES}
+    environment = Environment(loader=DictLoader(parts), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(TEMPLATES[0])
 
 
 def _curves(data: ReportData) -> list[tuple[wording.Metric, str, Markup]]:
