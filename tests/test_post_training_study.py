@@ -54,9 +54,9 @@ def test_held_out_problems_are_in_neither_corpus(tmp_path):
     assert not held_out & trained
 
 
-def test_gains_are_pooled_over_seeds_and_questions():
+def test_the_gains_of_seeds_are_pooled_as_independent_figures():
     marks = [Marks(f"q{i}", (Verdict.CORRECT, Verdict.WRONG), (0, 1), (1, 1)) for i in range(20)]
     better = [Marks(m.question, (Verdict.CORRECT, Verdict.CORRECT), (0, 0), (1, 1)) for m in marks]
-    estimate = Estimate(0.5, 0.4, 0.6, 20, 0.95)
-    done = [paired.Outcome(s, "x", estimate, estimate, compare(better, marks), (0.5,) * 20, (0.0, 0.0)) for s in (0, 1)]
-    assert "+50.0 [+50.0, +50.0] (n = 40" in paired._all(done)
+    estimate, found = Estimate(0.5, 0.4, 0.6, 20, 0.95), [compare(better[:n] + marks[n:], marks) for n in (10, 12, 14)]
+    line = paired._all([paired.Outcome(seed, "x", estimate, estimate, one, (0.0, 0.0)) for seed, one in enumerate(found)])
+    assert "+30.0 [+17.6, +42.4] (3 seeds, 60 questions)" in line  # 30 -+ 4.303 x 5 / sqrt(3)
