@@ -18,7 +18,8 @@ FLOORS: tuple[str, ...] = (
     "templates templates_annotation templates_solving templates_tests templates_judging templates_direct recipe recipes tables",
     "store models starter engines sandbox stages",
     "verify executors metering budgets changes segments training concepts concept_use leak wellposed triples"
-    " shingles minhash duplicates diversity hashed_texts contamination evaluation_texts alignment semantic statement_samples validity weakness earlier",
+    " shingles minhash duplicates diversity hashed_texts contamination evaluation_texts alignment semantic statement_samples validity"
+    " weakness earlier",
     "roles seeds progress rewards",
     "fitting attempts grading traces labeling code_suites procedural",
     "annotate cold_start estep mstep synthesis screening judging labels code_labels self_play refining distill gates heldout"
