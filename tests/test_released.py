@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from promptcot import api
 from promptcot.executors import MemoryWorkplace, each
 from promptcot.exporting import released as written
-from promptcot.exporting.material import Material
+from promptcot.material import Material
 from promptcot.recipe import EngineSpec, Input, SelfPlay
 from promptcot.records import Attempt, Label, Pair, Problem, Trace, content_hash, record_id
 from promptcot.roles import Role

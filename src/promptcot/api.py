@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 
 from promptcot import code_suites, exporting, inspection, planning, screening
-from promptcot.contamination import NgramIndex
 from promptcot.errors import UsageError
 from promptcot.evaluation import asked, beside, standings, stored
 from promptcot.evaluation.beside import Beside
@@ -18,8 +17,11 @@ from promptcot.evaluation.contest_rank import ContestElo, contest_elo
 from promptcot.evaluation.stage import Evaluated
 from promptcot.evaluation.tasks import stored as stored_questions
 from promptcot.evaluation.tasks import writing
+from promptcot.evaluation_texts import hashed_sets
 from promptcot.executors import Watch
 from promptcot.exporting.formats import Exported, Options
+from promptcot.hashed_texts import HashedTexts
+from promptcot.hashed_texts import write as write_hashes
 from promptcot.inspection import Found, rows_of
 from promptcot.lines import read_lines, read_text, write_lines
 from promptcot.planning import Plan
@@ -28,13 +30,15 @@ from promptcot.planning.probe import probe as run_probe
 from promptcot.previewing import Preview, preview_recipe
 from promptcot.recipe import Evaluate, Input, Recipe, Sample, Screen
 from promptcot.recipes import load, overridden, validate
-from promptcot.records import Problem, Score
+from promptcot.records import CorpusFigure, Problem, Score
 from promptcot.running import limited, open_recipe, run_recipe
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.runners import runner_at
-from promptcot.screening import Screened
+from promptcot.screening import Screened, evaluation_resemblances
 from promptcot.seeds import read_problems
 from promptcot.store import Run
+from promptcot.trial import Outcome, outcome
+from promptcot.trial import asked as asked_trial
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Policy, Verifier
 from promptcot.verify.calibration import Threshold, calibrate
@@ -139,13 +143,22 @@ def plan(
 def screen(file: str | Path, *, settings: Screen | None = None, seeds: str | Path | None = None, domain: str = "math") -> Screened:
     """Screen the problems of a JSONL or parquet file, against human problems of another file where given.
 
-    Rows that cannot be read are among the dropped ones."""
+    Rows that cannot be read are among the dropped ones; `resemblances` are what touches the evaluation sets. A judge and neighbors by
+    embedding want a run."""
     settings = settings or Screen()
     given = read_problems([Input(path=str(file))], domain=domain, seed=0)
     humans: Sequence[Problem] = read_problems([Input(path=str(seeds))], domain=domain, seed=0).rows if seeds else ()
-    index = NgramIndex.of(settings.against, settings.ngram) if settings.against else None
-    done = screening.screen(given.rows, humans, settings, index)
-    return Screened(done.kept, [*given.dropped, *done.dropped])
+    found = evaluation_resemblances(given.rows, humans, settings)
+    done = screening.screen(given.rows, humans, settings, found)
+    return Screened(done.kept, [*given.dropped, *done.dropped], found)
+
+
+def hash_texts(names: Sequence[str], out: str | Path, *, ngram: int = 13) -> list[HashedTexts]:
+    """Hash evaluation sets into a parquet file that `screen.against` can name in their place, and that can be shared without the texts."""
+    hashed = [one for name in names for one in hashed_sets(name, ngram)]
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    write_hashes(Path(out), hashed)
+    return hashed
 
 
 def _silent(text: str) -> None:
@@ -209,6 +222,66 @@ def evaluate(
     session = run_recipe(loaded, opened, until=until, keep=keep, redo=redo, watch=watch, say=say)
     assert loaded.evaluate is not None
     return Evaluation(session.evaluated, session.scores.rows, loaded.evaluate, OpenRun(opened.path))
+
+
+def analyze(
+    recipe: str | Path | None = None,
+    *,
+    corpora: Sequence[str] = (),
+    embedder: str | None = "all-minilm-l6-v2",
+    rows: int | None = None,
+    folder: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    watch: Watch | None = None,
+    say: Callable[[str], None] = _silent,
+) -> list[CorpusFigure]:
+    """What corpora are like, every number: those of a recipe (or run folder) with a section `analyze`, or `corpora` (benchmarks, files, run
+    folders) by name, with a map by `embedder` where one is given. Raises `UsageError` for neither, or both."""
+    if (recipe is None) == (not corpora):
+        raise UsageError("give a recipe or run folder, or corpora", where="analyze", remedy="--corpus NAME, repeatable")
+    target = Path(folder) if folder else None
+    if recipe is not None:
+        loaded, opened = open_recipe(str(recipe), target, overrides, None)
+    else:
+        section: dict[str, Any] = {"corpora": list(corpora)} | ({"rows": rows} if rows else {})
+        models = {"embedder": {"path": embedder}} if embedder else {}
+        data = {"schema": 1, "name": "analyze", "models": models, "inputs": {}, "analyze": section}
+        loaded = validate(overridden(data, overrides), "analyze")
+        opened = Run.create(target or Path("runs") / "analyze", loaded.model_dump(mode="json", by_alias=True))
+    say(f"run folder: {opened.path}")
+    session = run_recipe(loaded, opened, until="analyze" if recipe is not None else None, redo=redo, watch=watch, say=say)
+    return [*session.analyzed.rows, *session.distances]
+
+
+def trial(
+    corpora: Sequence[str],
+    *,
+    benchmarks: Sequence[str] = (),
+    student: str = "smollm2-135m-instruct",
+    seeds: Sequence[int] = (0, 1, 2),
+    settings: Mapping[str, Any] | None = None,
+    evaluate: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    watch: Watch | None = None,
+    say: Callable[[str], None] = _silent,
+) -> Outcome:
+    """Fit the same student on equal tokens of each corpus (run folders or files) and evaluate all on the same benchmarks; or resume.
+
+    `settings` and `evaluate` are as those sections of a recipe have them. One corpus that is a finished trial's folder is read alone.
+    Raises `UsageError` without a benchmark, and for a corpus that teaches nothing."""
+    first = Path(corpora[0])
+    if len(corpora) == 1 and not benchmarks and (first / "run.json").is_file():
+        return outcome(Run.open(first))
+    if not benchmarks:
+        raise UsageError("a trial needs questions that no corpus holds", where="trial", remedy="--benchmark NAME; `promptcot benchmarks`")
+    loaded = asked_trial.recipe(corpora, benchmarks, student, seeds, settings or {}, evaluate or {}, overrides)
+    opened = Run.create(Path(folder) if folder else Path("runs") / loaded.name, loaded.model_dump(mode="json", by_alias=True))
+    say(f"run folder: {opened.path}")
+    run_recipe(loaded, opened, redo=redo, watch=watch, say=say)
+    return outcome(opened, loaded.evaluate.level if loaded.evaluate else 0.95)
 
 
 def compare(a: str | Path, b: str | Path, *, model_a: str | None = None, model_b: str | None = None, level: float = 0.95) -> Beside:

@@ -20,7 +20,7 @@ from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import validate
 from promptcot.records import ConceptSet, Dropped, Pair, Problem, Question, Record, Seed, Trace, Triple
-from promptcot.stages import STAGES, active
+from promptcot.stages import STAGES, active, kept_step
 from promptcot.store import Run, entries_in
 from promptcot.tables import from_table, schema_of
 from promptcot.usage import Usage, total
@@ -67,14 +67,15 @@ def _step(run: Run, name: str) -> StepStatus:
 
 
 def status(run: Run) -> dict[str, Any]:
-    """The run's state for people and scripts: stages with the counts of their last table, and the steps below them; what each has used, for
-    former results too, and how much of the budget that is."""
+    """The run's state for people and scripts: stages with the counts of the table that bears their name (else of their last one), and the
+    steps below them; what each has used, for former results too, and how much of the budget that is."""
     found, used, recipe = steps(run), spent(run), recipe_of(run)
     of_stages, stages = by_stage(used), []
     for stage in active(recipe):
         below = [s for s in found if s.name.split("/")[0] == stage]
         tables = [s for s in below if s.rows_in]
-        last = tables[-1] if tables else StepStatus(stage, "absent")
+        own = next((s for s in tables if s.name == stage), None)
+        last = own or tables[-1] if tables else StepStatus(stage, "absent")
         finished = _complete(run, stage) and all(s.state == "done" for s in below)
         state = "done" if finished else "partial" if below else "absent"
         stages.append(
@@ -116,11 +117,6 @@ LATER: dict[str, tuple[str, type[Record]]] = {
     "traces": ("traces", Trace),
 }
 """The rows that post-training works on: step and class by their field in `Rows`."""
-
-
-def kept_step(recipe: Recipe) -> str:
-    """The step with the problems that a run goes on with: those that passed its screens, were given, or were synthesized."""
-    return "screen" if recipe.screen else "problems" if recipe.inputs.problems else "synthesize/problems"
 
 
 def rows_of(run: Run) -> Rows | None:

@@ -8,7 +8,7 @@ from promptcot.recipe import SELF_PLAYED, Recipe
 STAGES = (
     *("seeds", "annotate", "cold_start", "em", "synthesize", "problems", "labels", "attempts"),
     *("pairs", "traces", "screen", "label"),
-    *("self_play", "refine", "distill", "evaluate", "report"),
+    *("self_play", "refine", "distill", "trial", "evaluate", "analyze", "report"),
 )
 """Every stage, in the order of the data."""
 DISTILLED = "distilled"
@@ -34,7 +34,9 @@ def active(recipe: Recipe) -> list[str]:
         "self_play": recipe.self_play is not None,
         "refine": recipe.refine is not None,
         "distill": recipe.distill is not None,
+        "trial": recipe.trial is not None,
         "evaluate": recipe.evaluate is not None,
+        "analyze": recipe.analyze is not None,
         "report": True,
     }
     return [stage for stage in STAGES if has[stage]]
@@ -47,6 +49,8 @@ def require_roles(recipe: Recipe) -> None:
     it is asked for."""
     _require_rows_for_it(recipe)
     asked = [a.model for a in recipe.annotate.annotators] if recipe.annotate is not None else []
+    asked += [recipe.screen.judge.model] if recipe.screen is not None and recipe.screen.judge is not None else []
+    asked += ["embedder"] if recipe.screen is not None and recipe.screen.neighbors else []
     if "label" in active(recipe) and recipe.label is not None:
         asked += [recipe.label.voter, recipe.label.code.writer or recipe.label.voter]
     asked += [recipe.self_play.solver] if recipe.self_play is not None else []
@@ -55,6 +59,9 @@ def require_roles(recipe: Recipe) -> None:
         _require_labels(recipe)
         teacher = None if recipe.inputs.traces else recipe.distill.teacher
         asked += [role for role in (teacher, recipe.distill.student) if role is not None]
+    asked += [recipe.trial.student] if recipe.trial is not None else []
+    if recipe.analyze is not None and (ladder := recipe.analyze.difficulty) is not None:
+        asked += [*ladder.solvers, *([ladder.reference] if ladder.reference else [])]
     asked += [role for role in recipe.evaluate.models if role not in made_here(recipe)] if recipe.evaluate is not None else []
     for role in asked:
         recipe.model(role)
@@ -63,6 +70,7 @@ def require_roles(recipe: Recipe) -> None:
 def made_here(recipe: Recipe) -> set[str]:
     """The models that `evaluate.models` may name though `models` does not have them: the run makes them."""
     made = {SELF_PLAYED} if recipe.self_play is not None else set[str]()
+    made |= {student.name for student in recipe.trial.students} if recipe.trial is not None else set()
     return made | ({DISTILLED} if recipe.distill is not None and recipe.distill.student is not None else set())
 
 
@@ -92,3 +100,8 @@ def _require_rows_for_it(recipe: Recipe) -> None:
 def _require_labels(recipe: Recipe) -> None:
     if recipe.distill is not None and recipe.distill.verify and recipe.label is None and not recipe.inputs.labels:
         raise UsageError("solutions are to be verified, but no problem has a label", where="distill.verify", remedy="add `label:`")
+
+
+def kept_step(recipe: Recipe) -> str:
+    """The step with the problems that a run goes on with: those that passed its screens, were given, or were synthesized."""
+    return "screen" if recipe.screen else "problems" if recipe.inputs.problems else "synthesize/problems"

@@ -17,12 +17,12 @@ from functools import partial
 
 from promptcot import grading
 from promptcot.attempts import Asking, draws, of_question
-from promptcot.contamination import evaluation_texts
 from promptcot.durable import sha256_of
 from promptcot.errors import UsageError
 from promptcot.evaluation import benchmarks, overlap
 from promptcot.evaluation.benchmarks import Benchmark
 from promptcot.evaluation.marks import Marks, marks_of
+from promptcot.evaluation_texts import evaluation_texts
 from promptcot.executors import Rows, Table, Workplace, each
 from promptcot.grading import Grader, graded
 from promptcot.outcomes import Drop, Verdict
@@ -87,11 +87,11 @@ def evaluate(
     seed: int,
 ) -> Iterator[Evaluated]:
     """Every model at every benchmark, one after the other. What cannot be graded is sampled alone. `paths`: the models' names, by role."""
-    loaded = _loaded(settings, domain, seed)
-    for _, benchmark in loaded:
+    found = loaded(settings, domain, seed)
+    for _, benchmark in found:
         if benchmark.gradable and any(q.grading in grading.PROGRAMS for q in benchmark.questions):
             grader.runner()  # whether programs can run here is known before any model is asked
-    for spec, benchmark in loaded:
+    for spec, benchmark in found:
         table = _questions(place, benchmark)
         shared = _overlap(place, benchmark, table.digest, corpus, settings.ngram) if corpus else ()
         for role in models:
@@ -112,7 +112,8 @@ def evaluate(
             )
 
 
-def _loaded(settings: Evaluate, domain: str, seed: int) -> list[tuple[BenchmarkSpec, Benchmark]]:
+def loaded(settings: Evaluate, domain: str, seed: int) -> list[tuple[BenchmarkSpec, Benchmark]]:
+    """The benchmarks with their settings. Raises `UsageError` for one that is none, and for two of one name."""
     found = dict[str, tuple[BenchmarkSpec, Benchmark]]()
     for spec in (settled(spec, settings) for spec in settings.benchmarks):
         benchmark = benchmarks.load(spec.name, rows=spec.rows, window=spec.window, seed=seed, domain=domain)

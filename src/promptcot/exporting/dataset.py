@@ -12,7 +12,7 @@ from promptcot.durable import aside, disk_errors, make_folder, publish
 from promptcot.errors import UsageError
 from promptcot.exporting.cards import data_card
 from promptcot.exporting.facts import Facts
-from promptcot.exporting.material import Material
+from promptcot.material import Material
 from promptcot.records import Pair, Record, Trace
 from promptcot.tables import to_table
 

@@ -19,8 +19,8 @@ import promptcot.exporting.verl as verl
 import promptcot.exporting.weights as weights
 from promptcot.errors import UsageError
 from promptcot.exporting.facts import Facts
-from promptcot.exporting.material import Material, of_file, of_run
 from promptcot.lines import write_lines
+from promptcot.material import Material, of_file, of_run
 from promptcot.recipe import Sample
 from promptcot.store import Run
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from promptcot.exporting.material import Material
 from promptcot.licenses import NONE, parts
+from promptcot.material import Material
 from promptcot.records import Record
 
 R = TypeVar("R", bound=Record)

@@ -16,7 +16,7 @@ from typing import Any
 
 from promptcot.attempts import of_problem
 from promptcot.engines.chat_reply import joined
-from promptcot.exporting.material import Material
+from promptcot.material import Material
 from promptcot.records import Record
 from promptcot.templates import TAGGED
 from promptcot.templates_solving import BOXED_SUFFIX

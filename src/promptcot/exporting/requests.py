@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from promptcot.attempts import of_problem
-from promptcot.exporting.material import Material
+from promptcot.material import Material
 from promptcot.recipe import Sample
 
 URL = "/v1/chat/completions"

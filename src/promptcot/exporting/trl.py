@@ -15,8 +15,8 @@ from typing import Any
 
 from promptcot.attempts import of_problem
 from promptcot.engines.chat_reply import joined
-from promptcot.exporting.material import Material
 from promptcot.licenses import combined
+from promptcot.material import Material
 from promptcot.records import Record
 
 Row = dict[str, Any]

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from promptcot.attempts import of_problem
 from promptcot.durable import aside, disk_errors, make_folder, publish
-from promptcot.exporting.material import Material
 from promptcot.licenses import combined
+from promptcot.material import Material
 from promptcot.records import Label
 
 _TEXT = pa.string()

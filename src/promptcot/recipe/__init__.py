@@ -4,6 +4,7 @@ Here are its sections; `recipes` reads it. An unknown key is an error. A stage r
 the reference that `docs/recipe.md` is generated from.
 """
 
+from promptcot.recipe.analyzing import Analyze, Ladder
 from promptcot.recipe.distilling import Distill, Form
 from promptcot.recipe.evaluation import BenchmarkSpec, Evaluate
 from promptcot.recipe.inputs import Input, Inputs
@@ -20,6 +21,7 @@ from promptcot.recipe.stages import (
     Code,
     ColdStart,
     Em,
+    Judge,
     Label,
     Merge,
     Reject,
@@ -28,10 +30,12 @@ from promptcot.recipe.stages import (
     Synthesize,
     Training,
 )
+from promptcot.recipe.trying import Trial
 from promptcot.recipe.whole import SELF_PLAYED, Recipe
 
 __all__ = [
     "SELF_PLAYED",
+    "Analyze",
     "Annotate",
     "Annotator",
     "Band",
@@ -51,7 +55,9 @@ __all__ = [
     "Gates",
     "Input",
     "Inputs",
+    "Judge",
     "Label",
+    "Ladder",
     "Limits",
     "Merge",
     "ModelSpec",
@@ -67,5 +73,6 @@ __all__ = [
     "Strict",
     "Synthesize",
     "Training",
+    "Trial",
     "Weakness",
 ]

@@ -60,8 +60,12 @@ class StageLimits(Strict):
     """The generator's fit."""
     distill: Limits = Limits()
     """The teacher's draws, and the student's fit."""
+    trial: Limits = Limits()
+    """The fits of its students."""
     evaluate: Limits = Limits()
     """Attempts at benchmarks."""
+    analyze: Limits = Limits()
+    """Attempts at corpora."""
 
 
 class Budget(Limits):

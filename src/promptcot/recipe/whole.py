@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from promptcot.errors import UsageError
+from promptcot.recipe.analyzing import Analyze
 from promptcot.recipe.distilling import Distill
 from promptcot.recipe.evaluation import Evaluate
 from promptcot.recipe.inputs import Inputs
@@ -16,6 +17,7 @@ from promptcot.recipe.post_training import SelfPlay
 from promptcot.recipe.refining import Refine
 from promptcot.recipe.section import Strict
 from promptcot.recipe.stages import Annotate, ColdStart, Em, Label, Screen, Synthesize, Training
+from promptcot.recipe.trying import Trial
 
 SELF_PLAYED = "self_played"
 """What `evaluate.models` calls the solver that self-play made."""
@@ -60,8 +62,12 @@ class Recipe(Strict):
     """Stage: the generator fitted on its own problems that self-play found worth solving, for the next run."""
     distill: Distill | None = None
     """Stage: traces of a teacher, and a student fitted on them."""
+    trial: Trial | None = None
+    """Stage: the same student fitted on several corpora."""
     evaluate: Evaluate | None = None
     """Stage: scores of models on benchmarks."""
+    analyze: Analyze | None = None
+    """Stage: difficulty, diversity and a map of corpora."""
     gates: Gates = Gates()
     """Early stops."""
     budget: Budget = Budget()

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from promptcot.report.blocks import Section
 from promptcot.report.run_tables import RunTables
-from promptcot.report.sections import post_training
+from promptcot.report.sections import analysis, post_training, trial
 
-SECTIONS: tuple[Callable[[RunTables], Section | None], ...] = (post_training.section,)
+SECTIONS: tuple[Callable[[RunTables], Section | None], ...] = (post_training.section, trial.section, analysis.section)
 """In the order of the page. They stand between the problems and the evaluation."""
 
 

@@ -1,4 +1,4 @@
-"""What there is to export: problems with their labels, pairs and traces, out of a run's finished steps or out of a file."""
+"""What others may take from a run: problems with their labels, pairs and traces, out of its finished steps or out of a file."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from promptcot import inspection
 from promptcot.attempts import of_question
 from promptcot.engines.chat_reply import Parted, opened, parted
 from promptcot.errors import UsageError
 from promptcot.lines import read_lines
 from promptcot.outcomes import Drop, LabelKind
 from promptcot.recipe import Input
+from promptcot.recipes import validate
 from promptcot.records import Attempt, Label, Pair, Problem, Question, Record, Trace, content_hash, inherited, record_id
 from promptcot.seeds import read_problems, read_seeds
-from promptcot.stages import active
+from promptcot.stages import active, kept_step
 from promptcot.store import Run
-from promptcot.tables import from_table
+from promptcot.tables import from_table, read_parquet
 
 R = TypeVar("R", bound=Record)
 KINDS = {"str": str, "int": int, "float": int | float, "tuple[str, ...]": str, "tuple[int, ...]": int}
@@ -51,7 +51,7 @@ def of_run(run: Run) -> Material:
     """The rows of the finished steps of a run's recipe: problems that passed its screens, all rounds' pairs, the traces; right attempts of
     self-play are traces too, and given pairs and traces are themselves where no stage takes them. What an earlier recipe made is left
     alone, and no stage stands in for one that has not ended."""
-    recipe = inspection.recipe_of(run)
+    recipe = validate(run.recipe, str(run.path / "run.json"))
     stages, play = set(active(recipe)), recipe.self_play
     rounds = [f"self_play/{n}/{'right' if play.method == 'sft' else 'pairs'}" for n in range(1, play.rounds + 1)] if play else []
     rounds = rounds or [name for name in ("pairs",) if name in stages]
@@ -61,7 +61,7 @@ def of_run(run: Run) -> Material:
     traces = _rows(run, "distill/traces" if "distill" in stages else "traces", Trace) if {"distill", "traces"} & stages else ()
     return Material(
         where=str(run.path),
-        problems=_rows(run, inspection.kept_step(recipe), Problem) if {"synthesize", "problems"} & stages else (),
+        problems=_rows(run, kept_step(recipe), Problem) if {"synthesize", "problems"} & stages else (),
         labels={row.problem: row for name in ("label", "labels") if name in stages for row in _rows(run, name, Label)},
         pairs=tuple(_whole(row) for row in chosen if isinstance(row, Pair)),
         traces=(*right, *traces),
@@ -99,8 +99,8 @@ def in_order(step: str) -> list[int]:
 def _rows(run: Run, name: str, record: type[R]) -> tuple[R, ...]:
     if run.manifest(name) is None:
         return ()
-    table = inspection.table(run, name)
-    return tuple(from_table(table, record)) if table.num_rows else ()
+    folder = run.path / name / (run.current(name) or "-")
+    return tuple(from_table(read_parquet(sorted(folder.glob("part-*.parquet")), record), record))
 
 
 def of_file(path: Path, *, domain: str = "math") -> Material:

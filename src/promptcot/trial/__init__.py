@@ -1,0 +1,10 @@
+"""Is a corpus worth it? The same small student learns from equal tokens of each, and a held-out benchmark decides.
+
+corpora --lessons--> trial/NAME/lessons --nested draws--> trial/NAME/STUDENT --evaluate--> outcome: B less A, paired, with its interval
+"""
+
+from promptcot.trial.lessons import lessons
+from promptcot.trial.outcome import Outcome, as_json, as_text, outcome
+from promptcot.trial.students import Trying
+
+__all__ = ["Outcome", "Trying", "as_json", "as_text", "lessons", "outcome"]
