@@ -46,8 +46,8 @@ def _headline(evaluated: Sequence[Beside] | str, sides: tuple[Side, Side]) -> st
     if isinstance(evaluated, str):
         kept = [side.data.facts.kept for side in sides]
         if None in kept:
-            return "Two runs beside each other; no benchmark was evaluated in both."
-        return f"{wording.counted(kept[0] or 0, 'problems')} in A, {wording.count(kept[1])} in B; no benchmark was evaluated in both."
+            return "Two runs beside each other; no evaluation of both can be paired."
+        return f"{wording.counted(kept[0] or 0, 'problems')} in A, {wording.count(kept[1])} in B; no evaluation of both can be paired."
     first = evaluated[0].rows[0]
     size, verdict = wording.full(_share(first.found.difference, "questions"), signed=True), first.found.verdict
     says = {"gain": "B is better than A", "worse": "B is worse than A"}.get(verdict, "There is no evidence that B differs from A")

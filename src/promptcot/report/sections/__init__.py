@@ -12,7 +12,7 @@ from promptcot.report.blocks import Section
 from promptcot.report.run_tables import RunTables
 from promptcot.report.sections import analysis, post_training, trial
 
-SECTIONS: tuple[Callable[[RunTables], Section | None], ...] = (post_training.section, trial.section, analysis.section)
+SECTIONS: tuple[Callable[[RunTables], Section | None], ...] = (analysis.section, post_training.section, trial.section)
 """In the order of the page. They stand between the problems and the evaluation."""
 
 
