@@ -42,15 +42,15 @@ def played(shell, tmp_path):
     labels = jsonl(tmp_path / "labels.jsonl", [{"problem": row.id, "kind": "vote", "answer": "7"} for row in rows])
     bench = jsonl(tmp_path / "bench.jsonl", [{"id": f"b{n}", "problem": f"What is {n} times one?", "answer": str(n)} for n in range(12)])
 
-    def run(name, replies):
+    def run(name, replies, more=None):
         content = {
             "schema": 1,
             "name": name,
             "engines": {"default": {"kind": "scripted"}},
-            "models": {"solver": str(script(tmp_path / f"model-{name}", *replies, default="no idea"))},
+            "models": {"solver": str(script(tmp_path / f"model-{name}", *replies, default="no idea"))} | (more or {}),
             "inputs": {"problems": [str(problems)], "labels": [str(labels)]},
             "self_play": {"method": "none", "sample": {"max_tokens": 5000}},
-            "evaluate": {"benchmarks": [{"name": str(bench)}], "models": ["solver"], "sample": {"max_tokens": 100}},
+            "evaluate": {"benchmarks": [{"name": str(bench)}], "models": ["solver", *(more or {})], "sample": {"max_tokens": 100}},
         }
         path = tmp_path / f"{name}.yaml"
         path.write_text(json.dumps(content), encoding="utf-8")
@@ -139,6 +139,21 @@ def test_two_runs_are_compared_on_one_page(shell, played, tmp_path):
     assert "models.solver.path" in text
     assert "Kept problems by level" in text
     assert (tmp_path / "two/report/index.html").is_file()
+
+
+def test_models_of_one_name_are_compared_each_with_its_own(shell, played, tmp_path):
+    run, _ = played
+    for name, right in (("one", ()), ("two", range(12))):
+        twin = {
+            "twin": str(script(tmp_path / f"twin-{name}", *((f"What is {n} times", rf"\boxed{{{n}}}") for n in right), default="no idea"))
+        }
+        run(name, REPLIES, twin)
+    shell("report", tmp_path / "one", tmp_path / "two", "--out", tmp_path / "page.html")
+    text = re.sub("<[^>]+>", " ", (tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "A is solver, B is solver." in text
+    assert "A is twin, B is twin." in text
+    assert "0 better, 0 worse, 12 equal" in text
+    assert "12 better, 0 worse, 0 equal" in text
 
 
 def test_runs_without_a_common_benchmark_are_compared_all_the_same(shell, tmp_path):
