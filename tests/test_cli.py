@@ -401,7 +401,7 @@ def test_models_lists_every_alias(shell):
 
 def test_an_open_run_is_a_map_of_arrow_tables(finished):
     run = promptcot.open(finished)
-    assert set(run) == {"synthesize/concept_sets", "synthesize/problems", "screen"}
+    assert set(run) == {"synthesize/concept_sets", "synthesize/problems", "screen", "screen/validity"}
     assert run["screen"].column("problem").to_pylist()[0].startswith("Harbor")
     assert run["synthesize"].equals(run["synthesize/problems"])
     with pytest.raises(KeyError, match="steps here"):

@@ -215,3 +215,16 @@ def test_a_finished_run_is_read_where_there_is_no_sandbox(tmp_path, monkeypatch)
     made = promptcot.run(path, folder=tmp_path / "run")["label"].to_pylist()
     monkeypatch.setattr("promptcot.sandbox.runners.available", absent)
     assert promptcot.run(path, folder=tmp_path / "run")["label"].to_pylist() == made
+
+
+CLAIM = f"{DOUBLE}\n\nSample Input 1\n\n4\n\nSample Output 1\n\n"
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_samples_of_the_statement_join_the_suite_and_one_that_its_solutions_contradict_ends_it(tmp_path):
+    right, wrong = labeled(tmp_path / "right", CLAIM + "8"), labeled(tmp_path / "wrong", CLAIM + "9")
+    [label] = right.rows
+    assert {"input": "4\n", "output": "8\n"} in json.loads(label.tests or "")
+    assert json.loads(label.evidence)["quality"]["kinds"]["sample"] == 1
+    [drop] = wrong.drops
+    assert (drop.reason, drop.detail) == (Drop.CONTRADICTION, "for its sample `4` it says `9`, its solutions `8`")

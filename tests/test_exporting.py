@@ -243,7 +243,7 @@ def test_weights_leave_with_a_card(shell, tmp_path):
         engines={"default": {"kind": "scripted"}, "small": {"device": "cpu", "dtype": "fp32"}},
         training={"dtype": "fp32"},
         distill={"epochs": 1},
-        evaluate={"benchmarks": [str(sums)], "models": ["distilled"], "sample": {"max_tokens": 2}},
+        evaluate={"benchmarks": [str(sums)], "models": ["student", "distilled"], "sample": {"max_tokens": 2}},
     )
     shell("export", done, "--to", "model", "--out", tmp_path / "out")
     assert (tmp_path / "out" / "model.safetensors").is_file()
@@ -252,7 +252,7 @@ def test_weights_leave_with_a_card(shell, tmp_path):
     assert head["license"] == "apache-2.0"
     assert "base_model" not in head, "a folder of this machine is no name on the hub"
     assert ModelCard.load(tmp_path / "out" / "README.md").data.pipeline_tag == "text-generation"
-    for told in ("distill/student", "avg@1", "3 texts", str(tmp_path / "base")):
+    for told in ("distill/student", "avg@1", "3 texts", str(tmp_path / "base"), "`student` what it was fitted from"):
         assert told in card
     assert "not empty" in shell("export", done, "--to", "model", "--out", tmp_path / "out", code=2).err
     assert "student" in shell("export", done, "--to", "model", "--role", "solver", "--out", tmp_path / "x", code=2).err

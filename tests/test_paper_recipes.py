@@ -1,8 +1,8 @@
 """The paper's post-training recipes walked from end to end: every stage of the shipped files, at the size of a rehearsal.
 
-Nothing is skipped and nothing of ours replaced. Stand-ins are what is outside: vLLM's servers (`tests.served.stub`, which answer over HTTP
-with canned replies, as the scripted engine does), the models (a llama of 32 hidden units over characters, really fitted by our worker), and
-the data.
+Nothing is skipped and nothing of ours replaced, but that the fit is in one process (sharded: `tests/training/test_sharded.py`). Stand-ins
+are what is outside: vLLM's servers (`tests.served.stub`, which answer over HTTP with canned replies, as the scripted engine does), the
+models (a llama of 32 hidden units over characters, really fitted by our worker), and the data.
 """
 
 import json
@@ -116,7 +116,7 @@ def walked(shell: Shell, folder: Path, name: str, **models: Path) -> tuple[Run, 
     return Run.open(folder / "run"), api.open(folder / "run")
 
 
-SMALL = ("--set=training.dtype=fp32", "--set=evaluate.rows=2")
+SMALL = ("--set=training.dtype=fp32", "--set=training.launch=single", "--set=training.processes=1", "--set=evaluate.rows=2")
 """All that is changed of a recipe but its models and the number of rows."""
 
 

@@ -44,7 +44,7 @@ def test_the_demo_is_shipped():
         ({"inputs": {"seeds": [{"path": "x", "row": 3}]}}, "inputs.seeds.0.row: unknown key; did you mean `rows`?"),
         ({"models": {"base": {"paht": "x"}}}, "models.base.paht: unknown key; did you mean `path`?"),
         ({"engines": {"default": {"temperature": 1}}}, "engines.default.temperature: unknown key"),
-        ({"screen": {"zzz": 1}}, "screen.zzz: unknown key; known here: against, leak, near_duplicate, ngram"),
+        ({"screen": {"zzz": 1}}, "screen.zzz: unknown key; known here: against, judge, leak, near_duplicate, neighbors, ngram, phrases"),
         ({"em": {"rounds": -1}}, "em.rounds: "),
         ({"em": {"rule": "snips"}}, "em.rule: "),
         ({"schema": 2}, "schema: "),

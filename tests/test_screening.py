@@ -13,7 +13,7 @@ from promptcot.contamination import NgramIndex
 from promptcot.outcomes import Drop
 from promptcot.recipe import Screen
 from promptcot.records import Problem, Triple, content_hash
-from promptcot.screening import screen
+from promptcot.screening import screen, touching_evaluations
 
 TRAM = "A tram carries 48 people. At each stop a third of them get off and nobody gets on. How many people are left after two stops?"
 POND = "A round pond has a radius of 6 m. A path 1 m wide runs around it. How many whole square metres does the path cover?"
@@ -41,10 +41,10 @@ def seed(id, text, concepts=("fractions",)):
     return Triple(id=id, family=id, concepts=concepts, level="AMC8", rationale=None, problem=text)
 
 
-def evaluation():
+def evaluation(rows):
     index = NgramIndex()
     index.add("held-out", [HELD])
-    return index
+    return touching_evaluations(rows, index, {"held-out": [HELD]})
 
 
 def reasons(screened):
@@ -56,7 +56,7 @@ CASES = {
     "copy of a seed": (problem("a", CARDS.upper().replace(" ", "\n")), Drop.EXACT_DUPLICATE, "seed s1"),
     "near a seed": (problem("a", CARDS.replace("Ines", "Yusuf")), Drop.NEAR_DUPLICATE, "seed s1, Jaccard 0."),
     "leak": (problem("a", TRAM, f"I ask this: {TRAM}"), Drop.LEAK, "1.00 of its 8-grams"),
-    "contaminated": (problem("a", f"By the sea. {HELD} Tell."), Drop.CONTAMINATED, "held-out: a lighthouse keeper climbs 164"),
+    "contaminated": (problem("a", f"By the sea. {HELD} Tell."), Drop.CONTAMINATED, "held-out 0 (ngram): a lighthouse keeper climbs 164"),
     "incomplete": (problem("a", "A tram carries 48 people. How many of the"), Drop.INCOMPLETE, "`complete`"),
     "no task": (problem("a", "A tram carries 48 people along the river."), Drop.NO_TASK, "`states_task`"),
     "proof": (problem("a", "Let n be odd. Prove that its square is odd."), Drop.PROOF, "`not_a_proof`"),
@@ -66,7 +66,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_reason_is_given_with_what_it_rests_on(case):
     row, reason, words = CASES[case]
-    screened = screen([row], [seed("s1", CARDS)], RULES, evaluation())
+    screened = screen([row], [seed("s1", CARDS)], RULES, evaluation([row]))
     ((got, detail),) = reasons(screened).values()
     assert (got, screened.kept) == (reason, [])
     assert words in detail
@@ -82,7 +82,7 @@ def test_a_dropped_row_stays_readable_and_keeps_its_lineage():
 def test_good_problems_stay_in_their_order():
     rows = [problem("c", TRAM), problem("a", POND), problem("b", CARDS)]
     assert screen(rows, [seed("s1", HELD)], RULES).kept == rows
-    assert screen([], [seed("s1", HELD)], RULES, evaluation()).kept == []
+    assert screen([], [seed("s1", HELD)], RULES, evaluation([])).kept == []
 
 
 def test_the_smallest_id_of_duplicates_stays():
@@ -95,8 +95,8 @@ def test_the_smallest_id_of_duplicates_stays():
 
 def test_an_earlier_sieve_speaks_first():
     row = problem("a", CARDS, rationale=CARDS)
-    assert reasons(screen([row], [seed("s", CARDS)], RULES, evaluation()))["a"][0] == Drop.EXACT_DUPLICATE
-    assert reasons(screen([row], [], RULES, evaluation()))["a"][0] == Drop.LEAK
+    assert reasons(screen([row], [seed("s", CARDS)], RULES, evaluation([row])))["a"][0] == Drop.EXACT_DUPLICATE
+    assert reasons(screen([row], [], RULES, evaluation([row])))["a"][0] == Drop.LEAK
 
 
 def test_the_settings_decide():
@@ -149,12 +149,12 @@ def edited(base, edit):
 def test_no_row_is_lost_and_order_does_not_matter(chosen, shuffle):
     rows = [problem(f"{i:02d}", edited(*pair), rationale=TRAM if i % 5 == 0 else "A plan.") for i, pair in enumerate(chosen)]
     seeds = [seed("s2", CARDS), seed("s1", CARDS.lower()), seed("s3", POND)]
-    once = screen(rows, seeds, RULES, evaluation())
+    once = screen(rows, seeds, RULES, evaluation(rows))
     assert sorted(r.id for r in [*once.kept, *once.dropped]) == [r.id for r in rows]
     mixed, mixed_seeds = rows[:], seeds[:]
     random.Random(shuffle).shuffle(mixed)
     random.Random(shuffle).shuffle(mixed_seeds)
-    again = screen(mixed, mixed_seeds, RULES, evaluation())
+    again = screen(mixed, mixed_seeds, RULES, evaluation(mixed))
     assert {r.id for r in again.kept} == {r.id for r in once.kept}
     assert reasons(again) == reasons(once)
 
@@ -163,6 +163,11 @@ def test_no_row_is_lost_and_order_does_not_matter(chosen, shuffle):
 @settings(max_examples=30)
 def test_what_stays_is_clean_and_stays_again(chosen):
     rows = [problem(f"{i:02d}", edited(*pair)) for i, pair in enumerate(chosen)]
-    kept = screen(rows, [seed("s", POND)], RULES, evaluation()).kept
-    assert screen(kept, [seed("s", POND)], RULES, evaluation()).kept == kept
+    kept = screen(rows, [seed("s", POND)], RULES, evaluation(rows)).kept
+    assert screen(kept, [seed("s", POND)], RULES, evaluation(kept)).kept == kept
     assert len({r.problem.lower() for r in kept}) == len(kept)
+
+
+def test_a_problem_that_names_no_concepts_ignores_none():
+    use = ConceptUse.fit([seed(f"s{n}", text) for n, text in enumerate((TRAM, POND, CARDS, HELD))])
+    assert [row.id for row in screen([problem("a", "What is 3 + 4?", concepts=())], [], RULES, concept_use=use).kept] == ["a"]

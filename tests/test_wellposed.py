@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptcot.contamination import evaluation_texts
+from promptcot.evaluation_texts import evaluation_texts
 from promptcot.wellposed import complete, loops, not_a_proof, states_task
 
 HUMAN = [

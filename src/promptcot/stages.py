@@ -49,6 +49,8 @@ def require_roles(recipe: Recipe) -> None:
     it is asked for."""
     _require_rows_for_it(recipe)
     asked = [a.model for a in recipe.annotate.annotators] if recipe.annotate is not None else []
+    asked += [recipe.screen.judge.model] if recipe.screen is not None and recipe.screen.judge is not None else []
+    asked += ["embedder"] if recipe.screen is not None and recipe.screen.neighbors else []
     if "label" in active(recipe) and recipe.label is not None:
         asked += [recipe.label.voter, recipe.label.code.writer or recipe.label.voter]
     asked += [recipe.self_play.solver] if recipe.self_play is not None else []

@@ -27,16 +27,17 @@ LONGEST_REPLY = 1 << 20
 
 
 class InputKind(StrEnum):
-    """What an input is for: the paper's four rounds, and what a program printed."""
+    """What an input is for: the paper's four rounds, what a program printed, and what the statement shows."""
 
     EDGE_CASE = "edge_case"
     COMPLEX = "complex"
     ERROR_PRONE = "error_prone"
     CRITICAL_PATH = "critical_path"
     GENERATED = "generated"
+    SAMPLE = "sample"
 
 
-ROUNDS = tuple(kind for kind in InputKind if kind is not InputKind.GENERATED)
+ROUNDS = (InputKind.EDGE_CASE, InputKind.COMPLEX, InputKind.ERROR_PRONE, InputKind.CRITICAL_PATH)
 """The kinds that a writer is asked for, in order."""
 _ABOUT = {
     InputKind.EDGE_CASE: "edge cases: smallest and largest values, empty or single items, equal items, everything at a limit",

@@ -119,7 +119,19 @@ def test_examples_in_the_prompt_are_read_until_the_first_fit():
     assert not [p for p in plan.stage("cold_start").steps if p.step.kind == "fit"]
 
 
-NO_MODEL = ("seeds", "annotate", "selections", "weights", "rows", "health", "concept_sets", "screen", "draws_rescored")
+NO_MODEL = (
+    "seeds",
+    "annotate",
+    "selections",
+    "weights",
+    "rows",
+    "health",
+    "concept_sets",
+    "screen",
+    "draws_rescored",
+    "resemblances",
+    "validity",
+)
 """Ends of the names of steps that ask no model."""
 
 

@@ -1,4 +1,4 @@
-"""Questions that stand in the training texts: shared word n-grams. The questions' grams are kept, the texts only pass by once."""
+"""Questions that stand in the training texts: shared word n-grams. The questions' runs are kept, the texts only pass by once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from promptcot.contamination import grams_of
-from promptcot.records import Overlap, Question, content_hash, inherited, record_id
+from promptcot.contamination import runs_of
+from promptcot.records import Overlap, Question, inherited, record_id
+from promptcot.words import text_hash
 
-SCHEMA = 1
+SCHEMA = 2
 _SHOWN = 400
 
 
@@ -23,25 +24,25 @@ class Found:
 
 def overlap(questions: Sequence[Question], texts: Iterable[str], n: int) -> Found:
     """Which questions share a word n-gram with a text; one of fewer than n words must stand in it whole, or below 8 words be the text."""
-    where, whole, lengths = defaultdict[int, list[int]](list), defaultdict[str, list[int]](list), set[int]()
+    where, whole, lengths = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list), set[int]()
     for place, question in enumerate(questions):
-        found = grams_of(question.problem, n)
+        found = runs_of(question.problem, n)
         if found is None:
-            whole[content_hash(question.problem)].append(place)
+            whole[text_hash(question.problem)].append(place)
             continue
         lengths.add(found.length)
-        for key in found.runs:
-            where[key].append(place)
+        for run in found.runs:
+            where[run].append(place)
     hits: dict[int, Overlap] = {}
     count = 0
     for text in texts:
         count += 1
         for length in lengths:
-            own = grams_of(text, length)
-            for key, run in own.runs.items() if own and own.length == length else ():
-                for place in where.get(key, ()):
+            own = runs_of(text, length)
+            for run in own.runs if own and own.length == length else ():
+                for place in where.get(run, ()):
                     hits.setdefault(place, _hit(questions[place], run, text))
-        for place in whole.get(content_hash(text), ()):
+        for place in whole.get(text_hash(text), ()):
             hits.setdefault(place, _hit(questions[place], questions[place].problem, text))
     return Found(count, tuple(hits[place] for place in sorted(hits)))
 

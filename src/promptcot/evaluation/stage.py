@@ -17,12 +17,12 @@ from functools import partial
 
 from promptcot import grading
 from promptcot.attempts import Asking, draws, of_question
-from promptcot.contamination import evaluation_texts
 from promptcot.durable import sha256_of
 from promptcot.errors import UsageError
 from promptcot.evaluation import benchmarks, overlap
 from promptcot.evaluation.benchmarks import Benchmark
 from promptcot.evaluation.marks import Marks, marks_of
+from promptcot.evaluation_texts import evaluation_texts
 from promptcot.executors import Rows, Table, Workplace, each
 from promptcot.grading import Grader, graded
 from promptcot.outcomes import Drop, Verdict

@@ -106,10 +106,18 @@ def data_card(facts: Facts, material: Material, configs: Mapping[str, tuple[int,
 
 
 def model_card(
-    facts: Facts, role: str, base: tuple[str, str, str], steps: Sequence[tuple[str, str]], evaluated: str, *, before: str = ""
+    facts: Facts,
+    role: str,
+    base: tuple[str, str, str],
+    steps: Sequence[tuple[str, str]],
+    evaluated: str = "",
+    *,
+    beside: str = "",
+    before: str = "",
 ) -> str:
-    """A model's card. `base`: name, revision, license; `steps`: each fit that led here, and what it was fitted on; `evaluated`: the model's
-    name in the scores, empty where it has none; `before`: the lineage of a base that has a card of its own."""
+    """A model's card. `base`: name, revision, license; `steps`: each fit that led here, and what it was fitted on; `evaluated` and
+    `beside`: the names that the model and its base have in the scores, empty where it has none; `before`: the lineage of a base that has a
+    card of its own."""
     name, revision, license = base
     fields: dict[str, Any] = {**license_fields(license), "library_name": "transformers", "pipeline_tag": "text-generation"}
     if _HUB_ID.fullmatch(name) and not Path(name).exists():
@@ -126,10 +134,19 @@ def model_card(
         ("EM", of.health_table(facts)),
         ("Attempts", of.rates_table(facts)),
         ("Traces", of.traces_text(facts)),
-        ("Scores", of.scores_table(tuple(s for s in facts.scores if s.model == evaluated)) or "Not evaluated in this run.\n"),
+        ("Scores", _scores(facts, evaluated, beside)),
         ("Contamination", of.contamination_text(facts)),
         ("Cost", of.cost_table(facts)),
         ("Limits", MODEL_LIMITS),
     ]
     about = f"The {role} of the run {plain(facts.name)}, fitted with promptcot {facts.version} (PromptCoT 2.0, arXiv 2509.19894)."
     return f"{header(fields)}\n# {plain(facts.name)}: {role}\n\n{about}\n\n{sections(body)}"
+
+
+def _scores(facts: Facts, evaluated: str, beside: str) -> str:
+    """The model's scores, with those of its base where the run has them."""
+    if not evaluated or all(score.model != evaluated for score in facts.scores):
+        return "Not evaluated in this run.\n"
+    told = of.scores_table([score for score in facts.scores if score.model in (evaluated, beside)])
+    based = any(score.model == beside for score in facts.scores)
+    return f"{told}\n`{evaluated}` is this model" + (f", `{plain(beside)}` what it was fitted from.\n" if based else ".\n")

@@ -93,7 +93,9 @@ def _card(run: Run, role: str, led: list[Fitted]) -> str:
     spec = recipe.model(name)
     alias = models.alias_of(str(spec.path))
     base = (str(spec.path), spec.revision or (alias.source if alias else ""), license_of(spec))
-    return model_card(facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""), before=_lineage_of(str(spec.path)))
+    return model_card(
+        facts, role, base, [(fit.step, fit.told) for fit in led], EVALUATED.get(role, ""), beside=name, before=_lineage_of(str(spec.path))
+    )
 
 
 def _lineage_of(path: str) -> str:

@@ -104,21 +104,24 @@ class Feasibility:
                 step.stage,
                 f"{what} `{shape.name}` needs {memory.need.mid / GB:.0f} GB on one device ({parts}), which has {have:.0f}",
                 f"models.{step.role}",
-                self._smaller(shape) if step.kind is Kind.FIT else "an engine of kind `vllm` with `tensor_parallel`, or a smaller model",
+                self._smaller(shape, step.longest)
+                if step.kind is Kind.FIT
+                else "an engine of kind `vllm` with `tensor_parallel`, or a smaller model",
                 MissingHere.exit_code,
             )
 
-    def _smaller(self, shape: ModelShape) -> str:
-        """What may make a fit possible."""
+    def _smaller(self, shape: ModelShape, longest: int) -> str:
+        """What may make a fit possible whose widest example has so many tokens."""
         training, ways = self.recipe.training, []
         if training.method == "full" and training.launch != "fsdp2":
             lora = self.figures["frozen_bytes"].mid * shape.parameters
             ways.append("`training.method: lora`" + ("" if lora < self.machine.memory else f" (still {lora / GB:.0f} GB of weights)"))
         if not training.gradient_checkpointing:
             ways.append("`training.gradient_checkpointing: true`")
-        devices = None if self.machine.is_cpu else devices_for(training, self.machine, self.figures, shape)
+        devices = None if self.machine.is_cpu else devices_for(training, self.machine, self.figures, shape, longest)
         if devices is None:
-            ways.append("a smaller model or `training.batch_tokens`, or devices with more memory")
+            tokens = "batch_tokens" if longest <= training.batch_tokens else "max_tokens"
+            ways.append(f"a smaller model or `training.{tokens}`, or devices with more memory")
         else:
             nodes = f", nodes: {devices // NODE}, on_nodes: [...]" if devices > NODE else ""
             ways.append(f"`training: {{launch: fsdp2, processes: {devices}{nodes}}}` on {devices} of these")

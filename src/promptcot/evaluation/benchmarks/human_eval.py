@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from promptcot.contamination import human_eval_file
+from promptcot.evaluation_texts import human_eval_file
 from promptcot.outcomes import Grading
 from promptcot.records import Question, record_id
 from promptcot.seeds.files import read_path
