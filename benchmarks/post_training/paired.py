@@ -10,9 +10,9 @@ import promptcot
 from promptcot.evaluation import comparison, metrics, stored
 from promptcot.evaluation.comparison import Comparison
 from promptcot.evaluation.marks import Marks
-from promptcot.evaluation.metrics import LEVEL, by_question
+from promptcot.evaluation.metrics import LEVEL
 from promptcot.evaluation.scores import accuracy
-from promptcot.intervals import Estimate, nested_ratio_of_sums
+from promptcot.intervals import Estimate, student
 from promptcot.outcomes import Verdict
 from promptcot.records import content_hash
 from promptcot.store import Run
@@ -30,14 +30,13 @@ HEAD = "\n".join(f"|{cell}|" for cell in (" " + " | ".join(COLUMNS) + " ", "|".j
 
 @dataclass(frozen=True)
 class Outcome:
-    """One seed of an arm. `gains` are by question, of those that training did not ask."""
+    """One seed of an arm. `found` is over the questions that training did not ask."""
 
     seed: int
     fitted: str
     before: Estimate
     after: Estimate
     found: Comparison
-    gains: tuple[float, ...]
     cut: tuple[float, float]
 
 
@@ -47,7 +46,7 @@ def tables(folder: Path, models: Mapping[str, str], seeds: Sequence[int]) -> str
     for arm, model in models.items():
         done = [outcome(folder / f"{arm}-{seed}", model, seed) for seed in seeds if _complete(folder / f"{arm}-{seed}")]
         if done:
-            parts.append(f"### {arm}\n\n{HEAD}\n" + "\n".join([*map(_row, done), _all(done)]))
+            parts.append(f"### {arm}\n\n{HEAD}\n" + "\n".join([*map(_row, done), *([_all(done)] if len(done) > 1 else [])]))
     return "\n\n".join(parts)
 
 
@@ -58,15 +57,12 @@ def outcome(folder: Path, model: str, seed: int) -> Outcome:
     asked = {content_hash(text) for text in _trained(folder)}
     unseen = {q.id for q in before.questions if content_hash(q.problem) not in asked}
     own = [[mark for mark in side.marks if mark.question in unseen] for side in (before, after)]
-    first, second = (by_question(marks, accuracy) for marks in own)
-    gains = tuple(second[name] - first[name] for name in sorted(first.keys() & second.keys()))
     return Outcome(
         seed,
         _fitted(folder),
         metrics.over_questions(before.marks, accuracy, LEVEL),
         metrics.over_questions(after.marks, accuracy, LEVEL),
         comparison.compare(own[1], own[0]),
-        gains,
         (_cut(before.marks), _cut(after.marks)),
     )
 
@@ -106,8 +102,9 @@ def _row(o: Outcome) -> str:
 
 
 def _all(done: Sequence[Outcome]) -> str:
-    found = nested_ratio_of_sums([o.gains for o in done], [[1.0] * len(o.gains) for o in done], level=LEVEL, draws=10_000)
-    return f"| all | | | {_percent(found, '+')} (n = {found.n}, bootstrap over seeds, then questions) | | |"
+    """Each seed trains on, and is asked, questions of its own, so what seeds have gained are independent figures: Student's t."""
+    found = student([o.found.difference.value for o in done], LEVEL)
+    return f"| all | | | {_percent(found, '+')} ({len(done)} seeds, {sum(o.found.shared for o in done)} questions) | | |"
 
 
 def _percent(e: Estimate, sign: str = "") -> str:
