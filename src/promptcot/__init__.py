@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from promptcot.api import (
         OpenRun,
+        analyze,
         calibrate_votes,
         explain,
         export,
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
         run_program,
         screen,
         status,
+        trial,
         verify_answers,
     )
 
 __all__ = [
     "OpenRun",
     "__version__",
+    "analyze",
     "calibrate_votes",
     "explain",
     "export",
@@ -44,6 +47,7 @@ __all__ = [
     "run_program",
     "screen",
     "status",
+    "trial",
     "verify_answers",
 ]
 

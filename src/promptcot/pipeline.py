@@ -536,8 +536,8 @@ class Session:
         embedder = (lambda: self._embedder[0], self._embedder[1]) if "embedder" in r.models else None
         if embedder is None:
             self.say("no map and no spread of embeddings: the recipe names no `models.embedder`")
-        kept = (self.screened.arrow.num_rows, self.problems.arrow.num_rows) if r.screen is not None else None
-        return Analysis(self.place, r.analyze, corpora, human.rows if human else (), embedder, kept, r.seed)
+        valid = validity.best(self.validity.rows) if {"screen", "label"} & set(active(r)) else None
+        return Analysis(self.place, r.analyze, corpora, human.rows if human else (), embedder, valid, r.seed)
 
     @cached_property
     def analyzed(self) -> Table[CorpusFigure]:

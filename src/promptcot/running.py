@@ -83,6 +83,8 @@ def limited(recipe: Recipe, rows: int) -> Recipe:
         update["self_play"] = recipe.self_play.model_copy(update={"rows": min(recipe.self_play.rows or rows, rows)})
     if recipe.evaluate is not None:
         update["evaluate"] = recipe.evaluate.model_copy(update={"rows": min(recipe.evaluate.rows or rows, rows)})
+    if recipe.analyze is not None:
+        update["analyze"] = recipe.analyze.model_copy(update={"rows": min(recipe.analyze.rows, max(4, rows))})
     if recipe.distill is not None:
         update["distill"] = recipe.distill.model_copy(update={"rows": min(recipe.distill.rows or rows, rows)})
     return recipe.model_copy(update=update)

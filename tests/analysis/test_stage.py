@@ -154,3 +154,23 @@ def test_validity_is_a_share_with_its_interval():
     found = well_posed(["How many boats are there?", "It is a fine day.", "Prove that 2 + 2 = 4.", "How many of the"])
     assert (found.value, found.n) == (0.25, 4)
     assert 0 < found.low < 0.25 < found.high < 1
+
+
+def test_a_run_is_held_against_its_seeds_with_its_validity_beside(shell, tmp_path):
+    """Given problems beside human seeds: novelty, concepts, and the share that is valid by the screens' rules."""
+    rows = {
+        "problems": [{**row, "concepts": ["boats", "lakes"], "level": "-", "rationale": "r"} for row in HARD],
+        "seeds": [{**row, "concepts": ["boats", "sums"], "level": "-"} for row in EASY],
+    }
+    inputs = {name: [str(jsonl(tmp_path / f"{name}.jsonl", own))] for name, own in rows.items()}
+    path = recipe(tmp_path, inputs=inputs, synthesize=None, analyze={"halves": 20, "novelty": 3, "strip": False})
+    shell("run", path, "--run", tmp_path / "run")
+    found = figures(tmp_path / "run")
+    assert found["problems", "valid", ""].against == "rules"
+    assert found["problems", "novelty", ""].value == 1
+    assert found["problems", "concepts", ""].value == 0.5, "boats, not sums"
+    assert found["problems", "new_pairs", ""].value == 1
+    assert ("seeds", "novelty", "") not in found
+    page = (tmp_path / "run/report/index.html").read_text(encoding="utf-8")
+    assert "The corpora" in page
+    assert "Well-posed" in page

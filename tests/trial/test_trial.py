@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 from promptcot import api
 from promptcot.errors import UsageError
 from promptcot.intervals import crossed_mean
-from promptcot.outcomes import Drop
+from promptcot.outcomes import Drop, Grading
 from promptcot.recipe import Trial
-from promptcot.records import Trace, TrialStudent
+from promptcot.records import Question, Trace, TrialStudent
 from promptcot.tables import from_table
 from promptcot.templates_solving import solving_prompt
 from promptcot.training.batches import optimizer_steps
 from promptcot.trial import lessons
 from promptcot.trial.nested import epochs_for, equal_budget, order, taken
 from promptcot.trial.outcome import paired
+from promptcot.trial.students import HeldOut
 from tests import exports
 from tests.runs import Shell, jsonl
 from tests.test_distill import PLAIN, student
@@ -204,3 +205,14 @@ def test_a_trial_without_questions_or_with_an_impossible_budget_says_so(shell, a
 def exported(folder):
     api.run(exports.recipe(folder), folder=folder / "other")
     return folder / "other"
+
+
+def test_a_lesson_that_holds_a_question_is_found_however_it_is_set():
+    def asked(problem):
+        return Question(id=problem, benchmark="b", name=problem, problem=problem, grading=Grading.ANSWER, reference="1")
+
+    held = HeldOut.of([asked("How many boats of nine are left when $\\frac{1}{3}$ sail?"), asked("What is 2 + 3?")])
+    assert held.within("Solve.\n\nProblem:\nHOW many boats\nof nine are left when 1/3 sail?")
+    assert not held.within("Solve.\n\nProblem:\nHow many boats of eight are left when 1/3 sail?")
+    assert held.within(solving_prompt("math", "What is 2 + 3?"))
+    assert not held.within(solving_prompt("math", "What is 2 + 3 boats?")), "a short question is no run that says much"

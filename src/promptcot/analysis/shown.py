@@ -12,7 +12,7 @@ from promptcot.records import CorpusFigure
 SCHEMA = 1
 APART = ("distance", "null", "corrected")
 """Metrics of two corpora."""
-PERCENT = frozenset({"well_posed", "kept", "accuracy", "disagreement", "first", "novelty", "concepts", "new_pairs", *BANDS})
+PERCENT = frozenset({"well_posed", "valid", "accuracy", "disagreement", "first", "novelty", "concepts", "new_pairs", *BANDS})
 """Metrics that are shares, shown in percent."""
 
 

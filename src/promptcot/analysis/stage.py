@@ -22,9 +22,9 @@ from promptcot.analysis.validity import HOW, well_posed
 from promptcot.engines.protocol import Embedder
 from promptcot.errors import UsageError
 from promptcot.executors import Rows, Table, Workplace, each
-from promptcot.intervals import Estimate, bounded_mean, wilson
+from promptcot.intervals import Estimate, bounded_mean
 from promptcot.recipe import Analyze
-from promptcot.records import CorpusFigure, Embedding, MapPoint, ProblemDifficulty, Question, Seed, Triple, inherited, record_id
+from promptcot.records import CorpusFigure, Embedding, MapPoint, ProblemDifficulty, Question, Seed, Triple, Validity, inherited, record_id
 from promptcot.seeds.families import by_hash
 from promptcot.store import StepSpec
 
@@ -39,15 +39,15 @@ Found = tuple[str, str, str, str, int, Estimate]
 
 @dataclass(frozen=True)
 class Analysis:
-    """An analysis under way. `embedder` opens the model of the map, with its fingerprint; None: no map and no spread. `kept`: how many of
-    the problems written passed the screens, where the run has both."""
+    """An analysis under way. `embedder` opens the model of the map, with its fingerprint; None: no map and no spread. `valid`: the
+    strongest evidence of how many of this run's problems are valid."""
 
     place: Workplace
     settings: Analyze
     corpora: Sequence[Corpus]
     human: Sequence[Seed | Triple]
     embedder: tuple[Callable[[], Embedder], str] | None
-    kept: tuple[int, int] | None
+    valid: Validity | None
     seed: int
 
     def run(self, climb: Climb | None) -> Table[CorpusFigure]:
@@ -172,8 +172,8 @@ class Analysis:
         level = self.settings.level
         for place, corpus in enumerate(self.corpora):
             yield corpus.name, "well_posed", HOW, "", 0, well_posed(corpus.texts, level)
-            if corpus.name == "problems" and self.kept is not None:
-                yield corpus.name, "kept", "screens", "", 0, wilson(*self.kept, level)
+            if corpus.name == "problems" and (v := self.valid) is not None:
+                yield corpus.name, "valid", v.basis, "", 0, Estimate(v.value, v.low, v.high, v.n, v.level)
             yield from self._diverse(place, corpus)
         for rungs in ladder:
             against = climb.reference.name if climb and climb.reference else "own answers"

@@ -232,6 +232,10 @@ def _notes(
         notes.append(f"all {recipe.self_play.rounds} rounds of self-play are counted, as if each solver failed as often as the first")
     if recipe.refine is not None:
         notes.append("`refine` is not counted: how many problems are worth fitting is not known")
+    if recipe.trial is not None:
+        notes.append("the fits of `trial` are not counted; the attempts of its students are, where `evaluate.models` names them")
+    if recipe.analyze is not None:
+        notes.append("`analyze` is not counted: neither its embeddings nor its solvers' attempts")
     if corpus.too_long:
         notes.append(f"{corpus.too_long} training texts exceed training.max_tokens ({recipe.training.max_tokens}) and will be dropped")
     if any(w.engine.kind == "openai" for w in workers.values()):

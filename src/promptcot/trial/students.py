@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
-from promptcot.contamination import NgramIndex
+from promptcot.attempts import of_question
 from promptcot.durable import canonical
 from promptcot.engines.protocol import ChatTokenizer, FitExample
 from promptcot.engines.tokenizing import open_tokenizer
 from promptcot.errors import Stopped
 from promptcot.executors import Rows, Table, Workplace, each
 from promptcot.fitting import fit_role
-from promptcot.hashed_texts import Rule
 from promptcot.outcomes import Drop
 from promptcot.recipe import Fit, Training, Trial
 from promptcot.recipe.trying import Fitted, TrialCorpus
@@ -30,13 +29,12 @@ from promptcot.traces import chat_tokenizer, learned
 from promptcot.training.batches import optimizer_steps
 from promptcot.trial.lessons import lessons
 from promptcot.trial.nested import epochs_for, equal_budget, taken
+from promptcot.words import words
 
 SCHEMA = 1
 SHARD_ROWS = 512
-WHOLE = 1_000_000
-"""Words of an n-gram so long that every question is one: found only where it stands as a whole."""
-STANDS_IN = (Rule.WHOLE, Rule.NGRAM)
-"""A question with other numbers, or close to one, may be learned: instances of one task are all of that kind."""
+SHORTEST = 8
+"""Words from which a question is looked for inside longer prompts; a shorter one is found where it is all that a prompt asks."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,31 @@ class Drawn:
     tokens: int
     fit: Fit
     steps: int
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Questions that no lesson may hold: the long ones by their number of words, the prompts of the short ones."""
+
+    runs: Mapping[int, frozenset[str]]
+    prompts: frozenset[str]
+
+    @classmethod
+    def of(cls, questions: Sequence[Question]) -> HeldOut:
+        """Of these questions, in the normal form of `words`."""
+        runs = dict[int, set[str]]()
+        for tokens in (words(question.problem) for question in questions):
+            if len(tokens) >= SHORTEST:
+                runs.setdefault(len(tokens), set()).add(" ".join(tokens))
+        return cls({size: frozenset(own) for size, own in runs.items()}, frozenset(" ".join(words(of_question(q))) for q in questions))
+
+    def within(self, prompt: str) -> str:
+        """The question that a prompt holds whole, in normal form; empty where there is none."""
+        tokens = words(prompt)
+        if (whole := " ".join(tokens)) in self.prompts:
+            return whole
+        windows = (" ".join(tokens[i : i + size]) for size in self.runs for i in range(len(tokens) - size + 1))
+        return next((run for run in windows if run in self.runs[run.count(" ") + 1]), "")
 
 
 @dataclass(frozen=True)
@@ -116,8 +139,7 @@ class Trying:
 
     def _lessons(self, corpus: TrialCorpus) -> Table[Trace]:
         found = lessons(corpus.path, domain=self.domain, seed=self.seed)
-        index = NgramIndex(WHOLE, frequent=0)
-        index.add("a benchmark", [question.problem for question in self.held_out])
+        asked_here = HeldOut.of(self.held_out)
         tokenizer, limit = self._tokenizer(), self.training.max_tokens
         digest = hashlib.sha256("".join(map(to_json, found)).encode(errors="surrogatepass")).hexdigest()[:32]
         asked = hashlib.sha256(canonical(sorted(q.id for q in self.held_out)).encode()).hexdigest()[:32]
@@ -130,9 +152,9 @@ class Trying:
         )
 
         def make(trace: Trace) -> Rows:
-            length, hits = len(learned(tokenizer, trace).tokens), [c for c in index.contacts([trace.prompt])[0] if c.rule in STANDS_IN]
-            if hits:
-                return [_dropped(trace, Drop.CONTAMINATED, f"a held-out question stands in it: {' '.join(hits[0].runs)[:200]}")]
+            length, held = len(learned(tokenizer, trace).tokens), asked_here.within(trace.prompt)
+            if held:
+                return [_dropped(trace, Drop.CONTAMINATED, f"a held-out question stands in it: {held[:200]}")]
             return [trace if length <= limit else _dropped(trace, Drop.TOO_LONG, f"{length} tokens, training.max_tokens is {limit}")]
 
         table: Table[Trace] = self.place.rows(spec, found, partial(each, make=make), shard_rows=SHARD_ROWS)

@@ -14,10 +14,10 @@ from promptcot.report.data import SHARE, TOKENS, Estimate
 from promptcot.report.run_tables import RunTables
 
 DIVERSE = ("distinct", "spread", "novelty", "concepts", "new_pairs")
-WELL = ("well_posed", "kept")
+WELL = ("well_posed", "valid")
 NAMES = {
     "well_posed": "Well-posed",
-    "kept": "Kept by the screens",
+    "valid": "Valid, by the strongest evidence",
     "accuracy": "Accuracy",
     "tokens": "Tokens",
     "disagreement": "Disagreement",
@@ -43,7 +43,7 @@ def _difficulty(figures: Sequence[CorpusFigure]) -> Iterator[Block]:
         " over the wording, which see neither contradictions nor missing facts: read it as an upper bound."
     )
     solvers = list(dict.fromkeys(f.model for f in hard if f.metric in ("accuracy", "tokens")))
-    columns = [("well_posed", ""), ("kept", ""), *((metric, s) for s in solvers for metric in ("accuracy", "tokens", "disagreement"))]
+    columns = [("well_posed", ""), ("valid", ""), *((metric, s) for s in solvers for metric in ("accuracy", "tokens", "disagreement"))]
     heads = [NAMES[metric] + (f", {solver}" if solver else "") for metric, solver in columns]
     yield _grid("Corpora and solvers", figures, columns, heads)
     for solver in solvers:
