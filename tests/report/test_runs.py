@@ -9,11 +9,11 @@ import pytest
 from promptcot.recipe import Input
 from promptcot.recipes import validate
 from promptcot.records import PassRate
-from promptcot.report.blocks import Figure, Grid
+from promptcot.report.blocks import Figure, Grid, Passages
 from promptcot.report.data import Estimate
 from promptcot.report.flow_rows import parts
 from promptcot.report.run_tables import RunTables
-from promptcot.report.sections import made, post_training
+from promptcot.report.sections import made, post_training, screening
 from promptcot.report.solving import LONGEST, solving
 from promptcot.running import FUNNEL, report_beside
 from promptcot.seeds import read_problems
@@ -99,7 +99,7 @@ def test_the_section_of_post_training_says_what_the_tables_hold(played):
 def test_a_section_without_data_is_absent(shell, tmp_path):
     shell("run", recipe(tmp_path), "--run", tmp_path / "run")
     tables = RunTables(Run.open(tmp_path / "run"), validate(Run.open(tmp_path / "run").recipe, "test"))
-    assert made(tables) == ()
+    assert [section.name for section in made(tables)] == ["evidence"]  # of its screen; it has no analysis, post-training or trial
     assert tables.steps("self_play") == []
     assert tables.rows("self_play/1/pass_rates", PassRate) == []
 
@@ -170,3 +170,31 @@ def test_runs_without_a_common_benchmark_are_compared_all_the_same(shell, tmp_pa
 def test_a_comparison_says_where_there_is_no_run(shell, tmp_path):
     shell("run", recipe(tmp_path), "--run", tmp_path / "run")
     assert "no run here" in shell("report", tmp_path / "run", tmp_path / "nothing", code=2).err
+
+
+def test_the_evidence_of_contamination_stands_side_by_side_with_what_is_shared(shell, tmp_path):
+    known = (
+        "Nine shepherds drive their forty sheep across three bridges before noon, and each bridge holds five sheep at a time; count them."
+    )
+    others = [f"How many of the {n} lanterns on quay {n} burn until dawn, if every {n}th goes out?" for n in range(12, 18)]
+    problems = jsonl(tmp_path / "problems.jsonl", [{"problem": text} for text in [f"<b>{known.upper()}</b>", *others]])
+    bench = jsonl(tmp_path / "sheep.jsonl", [{"id": "s", "problem": known, "answer": "4"}])
+    content = {
+        "schema": 1,
+        "name": "leak",
+        "models": {},
+        "inputs": {"problems": [str(problems)]},
+        "screen": {"near_duplicate": 1.0, "against": [str(bench)]},
+    }
+    path = tmp_path / "leak.yaml"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    shell("run", path, "--run", tmp_path / "leak")
+    section = screening.section(RunTables(Run.open(tmp_path / "leak"), validate(content, "test")))
+    assert section is not None
+    (pair,) = [block for block in section.blocks if isinstance(block, Passages)]
+    (ours, theirs) = pair.parts
+    assert "nine shepherds drive" in ours.text[ours.marks[0][0] : ours.marks[-1][1]].lower()
+    assert "Nine shepherds drive" in theirs.text[theirs.marks[0][0] : theirs.marks[-1][1]]
+    page = (tmp_path / "leak" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "the problem goes" in page
+    assert "<b>NINE" not in page  # model text is escaped

@@ -10,9 +10,14 @@ from collections.abc import Callable
 
 from promptcot.report.blocks import Section
 from promptcot.report.run_tables import RunTables
-from promptcot.report.sections import analysis, post_training, trial
+from promptcot.report.sections import analysis, post_training, screening, trial
 
-SECTIONS: tuple[Callable[[RunTables], Section | None], ...] = (analysis.section, post_training.section, trial.section)
+SECTIONS: tuple[Callable[[RunTables], Section | None], ...] = (
+    screening.section,
+    analysis.section,
+    post_training.section,
+    trial.section,
+)
 """In the order of the page. They stand between the problems and the evaluation."""
 
 
