@@ -48,6 +48,8 @@ def test_an_arm_differs_from_what_it_extends_in_what_it_isolates_alone(name):
 def walked(folder, name, **sections):
     """The shipped recipe with other models and rows, run to its end."""
     whole = load(name).model_dump(mode="json", by_alias=True) | sections
+    if whole["screen"]:
+        whole["screen"]["neighbors"] = 0  # scripts and tables embed nothing
     path = folder / "walked.yaml"
     path.write_text(yaml.safe_dump(whole), encoding="utf-8")
     run = promptcot.run(path, folder=folder / "run")
