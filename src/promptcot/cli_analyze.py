@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +15,6 @@ def register(app: typer.Typer) -> None:
     app.command("analyze")(analyze)
     app.command("curves")(curves)
     app.command("trial")(trial)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def trial(
@@ -46,7 +41,7 @@ def trial(
 
     Interrupted, the same command goes on; with a trial's folder alone its outcome is printed again."""
     from promptcot import api
-    from promptcot.progress import ProgressPrinter
+    from promptcot.progress import ProgressPrinter, say
     from promptcot.trial import as_json as json_of
     from promptcot.trial import as_text
 
@@ -66,7 +61,7 @@ def trial(
         overrides=overrides or (),
         redo=redo or (),
         watch=ProgressPrinter(),
-        say=_say,
+        say=say,
     )
     print(json.dumps(json_of(found), ensure_ascii=False, indent=1) if as_json else as_text(found))
 
@@ -86,7 +81,7 @@ def analyze(
     from promptcot import api
     from promptcot.analysis.shown import as_json as json_of
     from promptcot.analysis.shown import as_text
-    from promptcot.progress import ProgressPrinter
+    from promptcot.progress import ProgressPrinter, say
 
     if data is not None:
         os.environ["PROMPTCOT_DATA"] = str(data)
@@ -99,7 +94,7 @@ def analyze(
         overrides=overrides or (),
         redo=redo or (),
         watch=ProgressPrinter(),
-        say=_say,
+        say=say,
     )
     print(json.dumps(json_of(found), ensure_ascii=False, indent=1) if as_json else as_text(found))
 
