@@ -59,6 +59,7 @@ def test_the_first_sentence_claims_only_what_the_run_has() -> None:
     assert wording.headline(samples.without_em()) == "74 concept sets went in, 38 new problems came out, and EM was not part of this run."
     assert wording.headline(samples.no_rounds()).endswith("and EM ran no round, so the generator is its cold start.")
     assert wording.headline(samples.nothing()) == "Nothing has come out of this run yet."
+    assert wording.headline(samples.nothing(), ["The corpora", "The trial"]) == "The corpora. The trial."
     one = replace(samples.without_em(), facts=Facts(seeds=1, kept=0))
     assert wording.headline(one).startswith("1 human problem went in, 0 new problems came out")
 

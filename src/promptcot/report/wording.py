@@ -7,7 +7,7 @@ ends "EM beat its start by 0.020 nats per token of x (90 % interval 0.005 to 0.0
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from promptcot.outcomes import Drop
@@ -211,13 +211,13 @@ def stage(name: str) -> str:
     return "EM" if name == "em" else (text := reason(name.replace("/", ": ")))[:1].upper() + text[1:]
 
 
-def headline(data: ReportData) -> str:
-    """The first sentence: what went in, what came out, whether EM beat its start."""
+def headline(data: ReportData, about: Sequence[str] = ()) -> str:
+    """The first sentence: what went in, what came out, whether EM beat its start. `about`: titles of the sections that stages brought."""
     parts = [*_flow(data.facts), _em_clause(data.em)]
     if len(parts) == 1 and data.em is None and data.evaluations:
         return _scored(data)
     if len(parts) == 1 and data.em is None:
-        return "Nothing has come out of this run yet."
+        return f"{'. '.join(about)}." if about else "Nothing has come out of this run yet."
     sentence = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"
     return sentence[0].upper() + sentence[1:] + "."
 
