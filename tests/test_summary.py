@@ -11,7 +11,7 @@ from promptcot.intervals import wilson
 from promptcot.outcomes import Drop
 from promptcot.recipes import load
 from promptcot.records import ConceptSet, Dropped, Problem, Seed, content_hash
-from promptcot.report.data import Facts, Origin
+from promptcot.reporting.data import Facts, Origin
 from promptcot.running import gather, open_recipe
 from promptcot.summary import SHOWN, Parts, problem_rows, report_data, warnings
 from promptcot.tables import to_json

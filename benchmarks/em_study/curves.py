@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.em_study.real_tables import Rows, load
 from promptcot.intervals import Estimate, nested_ratio_of_sums
-from promptcot.report.figures import Axis, ticks
+from promptcot.reporting.figures import Axis, ticks
 
 Probe = Callable[[Sequence[float]], float]
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 430, 300, 56, 34, 62

@@ -31,14 +31,14 @@ from promptcot.previewing import Preview, preview_recipe
 from promptcot.recipe import Evaluate, Input, Recipe, Sample, Screen
 from promptcot.recipes import load, overridden, validate
 from promptcot.records import CorpusFigure, Problem, Score
-from promptcot.running import limited, open_recipe, run_recipe
+from promptcot.running import limited, open_recipe, report_beside, run_recipe
 from promptcot.sandbox.limits import Limits
 from promptcot.sandbox.runners import runner_at
 from promptcot.screening import Screened, evaluation_resemblances
 from promptcot.seeds import read_problems
 from promptcot.store import Run
-from promptcot.trial import Outcome, outcome
-from promptcot.trial import asked as asked_trial
+from promptcot.trials import Outcome, outcome
+from promptcot.trials import asked as asked_trial
 from promptcot.verify.algebra import where_possible
 from promptcot.verify.answers import Policy, Verifier
 from promptcot.verify.calibration import Threshold, calibrate
@@ -98,6 +98,19 @@ def status(folder: str | Path) -> dict[str, Any]:
 def explain(folder: str | Path, prefix: str) -> list[Found]:
     """The lineage of one row."""
     return inspection.explain(Run.open(Path(folder)), prefix)
+
+
+def report(folder: str | Path, other: str | Path | None = None, *, out: str | Path | None = None) -> Path:
+    """Write the report of a run anew, or with `other` a page that compares two runs (by default below the second). Returns the page's path.
+
+    `out` names the page of a comparison; a run's own report has its place. Raises `UsageError`."""
+    if other is not None:
+        return report_beside(Path(folder), Path(other), out=Path(out) if out else None)
+    if out is not None:
+        raise UsageError("a run's own report has its place", where="out", remedy="leave it out, or name a second run")
+    loaded, opened = open_recipe(str(folder), None, (), None)
+    run_recipe(loaded, opened, only="report")
+    return opened.path / "report" / "index.html"
 
 
 def preview(recipe: str | Path, *, n: int = 8, overrides: Sequence[str] = ()) -> list[Preview]:

@@ -385,17 +385,9 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", help="Of a comparison: the page (default SECOND/report/beside-FIRST.html).")] = None,
 ) -> None:
     """Write the report of a run anew, or a page that compares two runs, and print its path."""
-    from promptcot.errors import UsageError
-    from promptcot.running import open_recipe, report_beside, run_recipe
+    from promptcot import api
 
-    if other is not None:
-        print(report_beside(folder, other, out=out, say=say))
-        return
-    if out is not None:
-        raise UsageError("a run's own report has its place", where="--out", remedy="leave it out, or name a second run")
-    loaded, opened = open_recipe(str(folder), None, (), None)
-    run_recipe(loaded, opened, only="report")
-    print(opened.path / "report" / "index.html")
+    print(api.report(folder, other, out=out))
 
 
 @app.command()

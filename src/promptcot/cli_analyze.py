@@ -42,8 +42,8 @@ def trial(
     Interrupted, the same command goes on; with a trial's folder alone its outcome is printed again."""
     from promptcot import api
     from promptcot.progress import ProgressPrinter, say
-    from promptcot.trial import as_json as json_of
-    from promptcot.trial import as_text
+    from promptcot.trials import as_json as json_of
+    from promptcot.trials import as_text
 
     if data is not None:
         os.environ["PROMPTCOT_DATA"] = str(data)

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from promptcot import __version__, inspection, metering, report
+from promptcot import __version__, inspection, metering, reporting
 from promptcot.changes import Changes, spent
 from promptcot.durable import read_json, write_json
 from promptcot.engines.vllm.fleet import FLEET
@@ -29,11 +29,11 @@ from promptcot.planning.beside import Estimates, compared
 from promptcot.planning.corpus import Rows
 from promptcot.recipe import Recipe
 from promptcot.recipes import load, overridden, validate
-from promptcot.report import beside, flow_rows, sections, solving
-from promptcot.report.beside import Side
-from promptcot.report.chunks import write_whole
-from promptcot.report.data import ModelRow, Origin, ReportData, WorkRow
-from promptcot.report.run_tables import RunTables
+from promptcot.reporting import beside, flow_rows, sections, solving
+from promptcot.reporting.beside import Side
+from promptcot.reporting.chunks import write_whole
+from promptcot.reporting.data import ModelRow, Origin, ReportData, WorkRow
+from promptcot.reporting.run_tables import RunTables
 from promptcot.stages import active, require_roles
 from promptcot.store import Run, StepSpec
 from promptcot.summary import Parts, report_data
@@ -201,7 +201,9 @@ def _orderly_stop() -> Iterator[Draining]:
 
 def write_report(session: Session, run: Run, recipe: Recipe) -> Path:
     """Write `report/index.html` from the run's finished stages; it is derived, so it is always written anew."""
-    return report.write(shown(session, run, recipe), run.path / "report", seed=recipe.seed, sections=sections.made(RunTables(run, recipe)))
+    return reporting.write(
+        shown(session, run, recipe), run.path / "report", seed=recipe.seed, sections=sections.made(RunTables(run, recipe))
+    )
 
 
 def shown(session: Session, run: Run, recipe: Recipe) -> ReportData:

@@ -15,8 +15,8 @@ from promptcot.gates import Gate
 from promptcot.intervals import Estimate
 from promptcot.recipe import Recipe
 from promptcot.records import ConceptSet, Dropped, Health, Problem, Record, Score, Seed, Triple
-from promptcot.report import data as page
-from promptcot.report.solving import Solving
+from promptcot.reporting import data as page
+from promptcot.reporting.solving import Solving
 from promptcot.store import Manifest
 from promptcot.usage import Usage
 

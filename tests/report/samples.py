@@ -8,7 +8,7 @@ from typing import Any
 
 from promptcot.outcomes import Drop
 from promptcot.records import record_id
-from promptcot.report.data import (
+from promptcot.reporting.data import (
     NATS,
     SHARE,
     TOKENS,

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from promptcot.report.data import ReportData
-from promptcot.report.page import write
+from promptcot.reporting.data import ReportData
+from promptcot.reporting.page import write
 from tests.report import samples
 from tests.report.probes import FAINT, FETCHED, OUTSIDE, PARSED, SCRIPTED, UNNAMED
 

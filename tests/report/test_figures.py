@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from promptcot.outcomes import Drop
-from promptcot.report import charts, figures, wording
-from promptcot.report.data import NATS, Estimate, FunnelStage
-from promptcot.report.flow import NARROW, WIDE, Form, flow
+from promptcot.reporting import charts, figures, wording
+from promptcot.reporting.data import NATS, Estimate, FunnelStage
+from promptcot.reporting.flow import NARROW, WIDE, Form, flow
 from tests.report import samples
 
 BOUND, DELTA = wording.METRICS[:2]

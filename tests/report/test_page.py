@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptcot.report import chunks
-from promptcot.report.data import Facts, ProblemRow, ReportData
-from promptcot.report.page import drawn, formula_style, payload, render, write
+from promptcot.reporting import chunks
+from promptcot.reporting.data import Facts, ProblemRow, ReportData
+from promptcot.reporting.page import drawn, formula_style, payload, render, write
 from tests.report import samples
 
 EVERY_RUN = [samples.sample, samples.hostile, samples.without_em, samples.no_rounds, samples.nothing, samples.all_dropped]

@@ -9,12 +9,12 @@ import pytest
 from promptcot.recipe import Input
 from promptcot.recipes import validate
 from promptcot.records import PassRate
-from promptcot.report.blocks import Figure, Grid, Passages
-from promptcot.report.data import Estimate
-from promptcot.report.flow_rows import parts
-from promptcot.report.run_tables import RunTables
-from promptcot.report.sections import made, post_training, screening
-from promptcot.report.solving import LONGEST, solving
+from promptcot.reporting.blocks import Figure, Grid, Passages
+from promptcot.reporting.data import Estimate
+from promptcot.reporting.flow_rows import parts
+from promptcot.reporting.run_tables import RunTables
+from promptcot.reporting.sections import made, post_training, screening
+from promptcot.reporting.solving import LONGEST, solving
 from promptcot.running import FUNNEL, report_beside
 from promptcot.seeds import read_problems
 from promptcot.store import Run

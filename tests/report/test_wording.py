@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptcot.outcomes import Drop
-from promptcot.report import wording
-from promptcot.report.data import NATS, SHARE, Change, Estimate, Facts, Gate
+from promptcot.reporting import wording
+from promptcot.reporting.data import NATS, SHARE, Change, Estimate, Facts, Gate
 from tests.report import samples
 
 finite = st.floats(-1e6, 1e6)

@@ -17,10 +17,10 @@ from promptcot.records import Question, Trace, TrialStudent
 from promptcot.tables import from_table
 from promptcot.templates_solving import solving_prompt
 from promptcot.training.batches import optimizer_steps
-from promptcot.trial import lessons
-from promptcot.trial.nested import epochs_for, equal_budget, order, taken
-from promptcot.trial.outcome import paired
-from promptcot.trial.students import HeldOut
+from promptcot.trials import lessons
+from promptcot.trials.nested import epochs_for, equal_budget, order, taken
+from promptcot.trials.outcome import paired
+from promptcot.trials.students import HeldOut
 from tests import exports
 from tests.runs import Shell, jsonl
 from tests.test_distill import PLAIN, student

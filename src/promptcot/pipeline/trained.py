@@ -25,7 +25,7 @@ from promptcot.roles import Role, resolve
 from promptcot.sandbox.runners import chosen
 from promptcot.self_play import Played
 from promptcot.stages import active
-from promptcot.trial import Trying
+from promptcot.trials import Trying
 from promptcot.verify.algebra import where_possible
 
 

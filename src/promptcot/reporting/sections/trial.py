@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from promptcot.intervals import Estimate as Interval
 from promptcot.records import TrialStudent
-from promptcot.report import charts
-from promptcot.report.blocks import Block, Figure, Grid, Paragraph, Section
-from promptcot.report.data import SHARE, Estimate
-from promptcot.report.run_tables import RunTables
-from promptcot.trial.outcome import Group, Outcome, outcome
+from promptcot.reporting import charts
+from promptcot.reporting.blocks import Block, Figure, Grid, Paragraph, Section
+from promptcot.reporting.data import SHARE, Estimate
+from promptcot.reporting.run_tables import RunTables
+from promptcot.trials.outcome import Group, Outcome, outcome
 
 
 def section(tables: RunTables) -> Section | None:

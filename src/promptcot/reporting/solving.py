@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from promptcot.outcomes import Verdict
 from promptcot.records import Attempt, Grade, Label, PassRate, Question
-from promptcot.report.data import SHARE, AttemptRow, Estimate, LabelRow
-from promptcot.report.run_tables import RunTables
+from promptcot.reporting.data import SHARE, AttemptRow, Estimate, LabelRow
+from promptcot.reporting.run_tables import RunTables
 
 SHOWN = 6
 """Attempts of a problem that its row shows."""

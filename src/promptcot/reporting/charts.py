@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-import promptcot.report.wording as wording
-from promptcot.report.data import SHARE, Estimate
-from promptcot.report.figures import Axis, ticks
+import promptcot.reporting.wording as wording
+from promptcot.reporting.data import SHARE, Estimate
+from promptcot.reporting.figures import Axis, ticks
 
 WIDTH = 560
 GROUPS = 8

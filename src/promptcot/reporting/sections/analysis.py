@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from promptcot.analysis.difficulty import BANDS
 from promptcot.analysis.shown import APART, PERCENT, title
 from promptcot.records import CorpusFigure, MapPoint
-from promptcot.report import charts
-from promptcot.report.blocks import Block, Cell, Figure, Grid, Heading, Paragraph, Section
-from promptcot.report.data import SHARE, TOKENS, Estimate
-from promptcot.report.run_tables import RunTables
+from promptcot.reporting import charts
+from promptcot.reporting.blocks import Block, Cell, Figure, Grid, Heading, Paragraph, Section
+from promptcot.reporting.data import SHARE, TOKENS, Estimate
+from promptcot.reporting.run_tables import RunTables
 
 DIVERSE = ("distinct", "spread", "novelty", "concepts", "new_pairs")
 WELL = ("well_posed", "valid")

@@ -24,13 +24,13 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-import promptcot.report.charts as charts
-import promptcot.report.chunks as chunks
-import promptcot.report.figures as figures
-import promptcot.report.flow as flow
-import promptcot.report.wording as wording
-from promptcot.report.blocks import Section
-from promptcot.report.data import SHARE, Change, Estimate, ProblemRow, ReportData, RoundHealth
+import promptcot.reporting.charts as charts
+import promptcot.reporting.chunks as chunks
+import promptcot.reporting.figures as figures
+import promptcot.reporting.flow as flow
+import promptcot.reporting.wording as wording
+from promptcot.reporting.blocks import Section
+from promptcot.reporting.data import SHARE, Change, Estimate, ProblemRow, ReportData, RoundHealth
 
 SCHEMA = 2
 """Version of the JSON in the page and beside it."""
@@ -136,7 +136,7 @@ def payload(facts: Mapping[str, Any]) -> str:
 
 def formula_style() -> str:
     """KaTeX's style with its fonts inside, since fonts of other files are refused to a page that is opened from a folder."""
-    fonts = resources.files("promptcot.report") / KATEX / "fonts"
+    fonts = resources.files("promptcot.reporting") / KATEX / "fonts"
 
     def inside(found: re.Match[str]) -> str:
         raw = base64.b64encode((fonts / f"{found[1]}.woff2").read_bytes()).decode()
@@ -151,7 +151,7 @@ def _source_hash(text: str) -> str:
 
 def asset(name: str) -> str:
     """A text file of this package."""
-    return (resources.files("promptcot.report") / name).read_text(encoding="utf-8").replace("\r\n", "\n")
+    return (resources.files("promptcot.reporting") / name).read_text(encoding="utf-8").replace("\r\n", "\n")
 
 
 def _template(name: str) -> Any:

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from promptcot.report.data import PartRows, ProblemRow
+from promptcot.reporting.data import PartRows, ProblemRow
 
 ROWS = 250
 """Rows of a chunk: enough that scrolling loads few, small enough that opening one row does not wait."""

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from promptcot.report.data import PartRow, PartRows
-from promptcot.report.run_tables import RunTables
+from promptcot.reporting.data import PartRow, PartRows
+from promptcot.reporting.run_tables import RunTables
 
 SHOWN = 200
 """Rows of a part that the page holds."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-import promptcot.report.wording as wording
-from promptcot.report.data import SHARE, Estimate, FunnelStage
-from promptcot.report.wording import Metric
+import promptcot.reporting.wording as wording
+from promptcot.reporting.data import SHARE, Estimate, FunnelStage
+from promptcot.reporting.wording import Metric
 
 Point = tuple[int, Estimate]
 """A round and what was measured in it."""

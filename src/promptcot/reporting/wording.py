@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from promptcot.outcomes import Drop
-from promptcot.report.data import NATS, SHARE, Change, EmSummary, Estimate, Facts, Gate, ReportData
+from promptcot.reporting.data import NATS, SHARE, Change, EmSummary, Estimate, Facts, Gate, ReportData
 
 FEW = 30
 """Problems below which a bootstrap interval is called too narrow."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from promptcot.intervals import bounded_mean
 from promptcot.records import PassRate, TraceFigures
-from promptcot.report import charts, wording
-from promptcot.report.blocks import Block, Figure, Grid, Heading, Paragraph, Section
-from promptcot.report.data import SHARE, TOKENS, Estimate
-from promptcot.report.run_tables import RunTables
+from promptcot.reporting import charts, wording
+from promptcot.reporting.blocks import Block, Figure, Grid, Heading, Paragraph, Section
+from promptcot.reporting.data import SHARE, TOKENS, Estimate
+from promptcot.reporting.run_tables import RunTables
 from promptcot.store import Manifest
 
 BINS = 10

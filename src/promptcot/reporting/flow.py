@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-import promptcot.report.wording as wording
-from promptcot.report.charts import short
-from promptcot.report.data import FunnelStage
-from promptcot.report.figures import scales
+import promptcot.reporting.wording as wording
+from promptcot.reporting.charts import short
+from promptcot.reporting.data import FunnelStage
+from promptcot.reporting.figures import scales
 
 HEAD, LINE, GAP = 36, 23, 22
 """Heights: of a stage's heading, of a reason at least, of the break before a band of another scale."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from promptcot.report.blocks import Section
-from promptcot.report.run_tables import RunTables
-from promptcot.report.sections import analysis, post_training, screening, trial
+from promptcot.reporting.blocks import Section
+from promptcot.reporting.run_tables import RunTables
+from promptcot.reporting.sections import analysis, post_training, screening, trial
 
 SECTIONS: tuple[Callable[[RunTables], Section | None], ...] = (
     screening.section,

@@ -27,8 +27,8 @@ from promptcot.store import StepSpec
 from promptcot.tables import to_json
 from promptcot.traces import chat_tokenizer, learned
 from promptcot.training.batches import optimizer_steps
-from promptcot.trial.lessons import lessons
-from promptcot.trial.nested import epochs_for, equal_budget, taken
+from promptcot.trials.lessons import lessons
+from promptcot.trials.nested import epochs_for, equal_budget, taken
 from promptcot.words import words
 
 SCHEMA = 1

@@ -3,8 +3,8 @@
 corpora --lessons--> trial/NAME/lessons --nested draws--> trial/NAME/STUDENT --evaluate--> outcome: B less A, paired, with its interval
 """
 
-from promptcot.trial.lessons import lessons
-from promptcot.trial.outcome import Outcome, as_json, as_text, outcome
-from promptcot.trial.students import Trying
+from promptcot.trials.lessons import lessons
+from promptcot.trials.outcome import Outcome, as_json, as_text, outcome
+from promptcot.trials.students import Trying
 
 __all__ = ["Outcome", "Trying", "as_json", "as_text", "lessons", "outcome"]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from promptcot.report.data import Estimate
+from promptcot.reporting.data import Estimate
 
 Cell = str | int | Estimate | None
 """A text, a number of rows, a measured number (shown with its interval and n), or what was not measured."""

@@ -11,9 +11,9 @@ from typing import Any
 from promptcot.evaluation.beside import Beside
 from promptcot.intervals import student, wilson
 from promptcot.recipe import Recipe
-from promptcot.report import charts, page, wording
-from promptcot.report.blocks import Block, Caution, Cell, Figure, Grid, Heading, Paragraph, Section
-from promptcot.report.data import SHARE, TOKENS, Change, Estimate, ProblemRow, ReportData
+from promptcot.reporting import charts, page, wording
+from promptcot.reporting.blocks import Block, Caution, Cell, Figure, Grid, Heading, Paragraph, Section
+from promptcot.reporting.data import SHARE, TOKENS, Change, Estimate, ProblemRow, ReportData
 
 MOST_CHANGES = 40
 

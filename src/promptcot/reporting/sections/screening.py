@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from promptcot.records import Neighbors, Problem, Resemblance, Validity
-from promptcot.report.blocks import Block, Grid, Heading, Paragraph, Passage, Passages, Section
-from promptcot.report.data import SHARE, Estimate
-from promptcot.report.run_tables import RunTables
+from promptcot.reporting.blocks import Block, Grid, Heading, Paragraph, Passage, Passages, Section
+from promptcot.reporting.data import SHARE, Estimate
+from promptcot.reporting.run_tables import RunTables
 
 SHOWN = 10
 """Pairs of texts that are shown; the tables hold all."""
