@@ -110,7 +110,8 @@ def test_what_work_used_is_said_where_it_was_counted(facts: Facts, said: str) ->
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.42, "0.4 s"), (59.4, "59 s"), (60, "1 min"), (185.2, "3 min 5 s"), (7810, "2 h 10 min"), (None, "")]
+    ("seconds", "said"),
+    [(0.42, "0.4 s"), (59.4, "59 s"), (60, "1 min"), (185.2, "3 min 5 s"), (864, "14 min"), (7810, "2 h 10 min"), (None, "")],
 )
 def test_durations(seconds: float | None, said: str) -> None:
     assert wording.duration(seconds) == said

@@ -189,14 +189,14 @@ def cost(facts: Facts) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`; empty where unknown."""
+    """`0.4 s`, `12 s`, `3 min 5 s`, `14 min`, `2 h 10 min`; empty where unknown."""
     if seconds is None or not math.isfinite(seconds):
         return ""
     if seconds < 59.5:
         return f"{number(seconds, 1 if seconds < 9.95 else 0)} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min" + (f" {rest} s" if rest else "")
+        return f"{minutes} min" + (f" {rest} s" if rest and minutes < 10 else "")
     hours, minutes = divmod(minutes, 60)
     return f"{count(hours)} h" + (f" {minutes} min" if minutes else "")
 
