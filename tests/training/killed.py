@@ -14,6 +14,7 @@ def run(model: Path, out: Path, checkpoints: Path, step: int, epochs: float, lau
     """`step` 0: without the kill."""
 
     def die(done: Progress) -> None:
+        print(done.step, done.steps, flush=True)
         if done.step >= step > 0:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -79,7 +79,8 @@ class Session(Trained):
         stages = active(r)
         own: list[Table[Any]] = [self.kept] if {"synthesize", "problems"} & set(stages) else []
         own += [self.triples] if "annotate" in stages else []
-        own += [self.played[0].questions] if r.self_play is not None else []  # human ones and tasks are in neither of these
+        played = r.self_play is not None and not r.inputs.pairs
+        own += [self.played[0].questions] if played else []  # human ones and tasks are in neither of these
         own_models = made_here(r)
         roles = [self._made(name) if name in own_models else resolve(r, name) for name in r.evaluate.models]
         with where_possible(self.say) as helper:
