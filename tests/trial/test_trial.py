@@ -19,7 +19,7 @@ from promptcot.templates_solving import solving_prompt
 from promptcot.training.batches import optimizer_steps
 from promptcot.trials import lessons
 from promptcot.trials.nested import epochs_for, equal_budget, order, taken
-from promptcot.trials.outcome import paired
+from promptcot.trials.outcome import _over, paired
 from promptcot.trials.students import HeldOut
 from tests import exports
 from tests.runs import Shell, jsonl
@@ -55,6 +55,12 @@ def test_the_students_of_a_trial_have_names_of_their_own():
 
 
 # the interval
+
+
+def test_a_score_of_zero_everywhere_is_not_sure_to_be_zero():
+    """The exact limit of none in 91: 1 - .025^(1/91)."""
+    found = _over([dict.fromkeys(map(str, range(91)), 0.0)] * 3, 0.95)
+    assert (found.value, found.low, found.high) == pytest.approx((0, 0, 1 - 0.025 ** (1 / 91)), abs=1e-6)
 
 
 def test_the_mean_over_seeds_and_questions_by_hand():

@@ -17,7 +17,7 @@ from promptcot.evaluation import comparison, stored
 from promptcot.evaluation.metrics import LEVEL, by_question
 from promptcot.evaluation.scores import accuracy
 from promptcot.evaluation.stored import Stored
-from promptcot.intervals import Estimate, crossed_mean
+from promptcot.intervals import Estimate, bounded_mean, crossed_mean
 from promptcot.records import TrialStudent
 from promptcot.store import Run
 from promptcot.tables import from_table, read_parquet
@@ -118,10 +118,11 @@ def _group(benchmark: str, rows: Sequence[TrialStudent], seen: dict[str, dict[st
 
 
 def _over(scores: Sequence[Scores], level: float) -> Estimate:
-    """The mean score of students of several seeds, in [0, 1]."""
+    """The mean score of students of several seeds, in [0, 1]; never narrower than over questions alone, which knows the bounds."""
     shared = sorted(set.intersection(*(set(one) for one in scores)))
     found = crossed_mean([[one[name] for name in shared] for one in scores], level)
-    return Estimate(found.value, max(0.0, found.low), min(1.0, found.high), found.n, level)
+    questions = bounded_mean([math.fsum(one[name] for one in scores) / len(scores) for name in shared], level)
+    return Estimate(found.value, max(0.0, min(found.low, questions.low)), min(1.0, max(found.high, questions.high)), found.n, level)
 
 
 def _differences(
