@@ -110,6 +110,7 @@ def test_an_error_says_where_and_the_remedy(shell):
     )
 
 
+@pytest.mark.slow
 def test_sigterm_leaves_with_3_in_seconds_and_the_same_command_finishes_the_work(tmp_path):
     sets = concept_sets(tmp_path / "sets.jsonl", 300)
     engine = {"default": {"kind": "scripted", "shard_rows": 64}}

@@ -173,6 +173,7 @@ def test_libraries_stay_behind_their_fences(name):
         assert allowed is None or {name, top(name)} & allowed, f"{name} imports {target}"
 
 
+@pytest.mark.slow
 def test_the_package_imports_without_optional_libraries():
     """Whatever `import promptcot.api` and the command line reach at import time names no optional library."""
     reached, todo = set[str](), ["api", "cli", "doctor"]

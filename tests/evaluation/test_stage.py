@@ -221,6 +221,7 @@ def test_the_answer_does_not_depend_on_how_many_threads_grade(shell, asked, tmp_
     assert grades(tmp_path / "many") == grades(tmp_path / "one")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("tries", [(), ("--tries",)])
 def test_a_rating_stands_with_its_rule_and_problems(shell, tmp_path, tries):

@@ -122,6 +122,7 @@ def test_a_run_made_read_only_says_so_can_still_be_read_and_resumes(place: Place
 # two processes, one folder
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused_with_the_first_ones_pid_and_changes_nothing(place: Place, run: Path) -> None:
     with held("synthesize/problems", 10, *verb(place, run)) as first:
         recipe = (run / "run.json").read_bytes()

@@ -119,6 +119,7 @@ def with_text(text: str) -> ReportData:
     return ReportData(run_name=text, origin=samples.ORIGIN, facts=Facts(), problems=(row,), warnings=(text,))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(any_text)
 def test_no_text_changes_the_structure_of_the_page(text: str) -> None:

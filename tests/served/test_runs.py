@@ -42,6 +42,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr(engine.OpenAIEngine.__init__, "__defaults__", (QUICK,))
 
 
+@pytest.mark.slow
 def test_a_round_of_em_with_served_models(serve, pair, tmp_path):
     """p and q behind servers with faults, fitted by tables: the round improves p like one whose engine is in the process."""
     server = serve({}, by_path=True, plan=mix(3, 0.05, ["429", "reset", "empty", "nan", "truncated", "500"]))

@@ -46,6 +46,7 @@ def fit(place: LocalWorkplace, start: Role) -> Role:
     return fit_on_pairs(place, "dpo/1", start, TEXTS, Fit(epochs=3, lr=1e-3, batch=2), 0.2, TRAINING, seed=0)
 
 
+@pytest.mark.slow
 def test_the_reference_is_scored_once_and_a_broken_fit_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     start = start_at(tmp_path / "llama")
     whole = fit(place_at(tmp_path / "whole"), start)
