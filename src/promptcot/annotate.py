@@ -21,7 +21,7 @@ from promptcot.errors import UsageError
 from promptcot.leak import containment
 from promptcot.outcomes import Drop, unfinished
 from promptcot.recipe import Annotate, Annotator, Merge
-from promptcot.records import Dropped, Seed, Triple, record_id
+from promptcot.records import Dropped, Seed, Triple, inherited, record_id
 from promptcot.seeds import UNRATED
 from promptcot.templates_annotation import Unusable, concepts_prompt, parse_concepts, parse_rationale, rationale_prompt
 
@@ -182,13 +182,10 @@ def _not_chosen(triple: Triple) -> Dropped:
     return Dropped(
         id=record_id("dropped", (triple.id,), 0, Drop.NOT_CHOSEN),
         parents=triple.parents,
-        domain=triple.domain,
-        source=triple.source,
-        license=triple.license,
-        split=triple.split,
         reason=Drop.NOT_CHOSEN,
         detail=f"written by {triple.annotator}",
         content=triple.rationale or "",
+        **inherited(triple),
     )
 
 
@@ -240,13 +237,10 @@ class _Asking(Generic[V, T]):
         return Dropped(
             id=record_id("dropped", (row.id,), reply.draw, f"{where} {reply.text}"),
             parents=(row.id,),
-            domain=row.domain,
-            source=row.source,
-            license=row.license,
-            split=row.split,
             reason=unusable.reason,
             detail=f"{where}: {unusable.why}",
             content=reply.text,
+            **inherited(row),
         )
 
 

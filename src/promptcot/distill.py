@@ -28,11 +28,11 @@ from promptcot.grading import Grader, question_of
 from promptcot.licenses import combined
 from promptcot.outcomes import Drop, Verdict
 from promptcot.recipe import Distill, Training
-from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures, inherited, record_id
+from promptcot.records import Attempt, Dropped, Label, Problem, Trace, TraceFigures, record_id
 from promptcot.roles import Role
 from promptcot.store import StepSpec
-from promptcot.tables import to_json
-from promptcot.traces import chat_tokenizer, learned, verified, well_formed
+from promptcot.tables import dropped
+from promptcot.traces import chat_tokenizer, learned, trace_of, verified, well_formed
 
 SCHEMA = 2
 SHARD_ROWS = 256
@@ -85,34 +85,22 @@ class Teaching:
 
     def _trace(self, problem: Problem, attempt: Attempt) -> Trace | Dropped:
         if attempt.verdict == Verdict.TRUNCATED:
-            return _dropped(attempt, Drop.TRUNCATED, f"cut after {attempt.tokens} tokens")
+            return dropped(attempt, Drop.TRUNCATED, f"cut after {attempt.tokens} tokens")
         parts = parted(attempt.text, attempt.reasoning)
         if isinstance(parts, Drop):
-            return _dropped(attempt, parts, "a reasoning tag is doubled or has no end" if parts is Drop.UNPARSABLE else "no answer")
+            return dropped(attempt, parts, "a reasoning tag is doubled or has no end" if parts is Drop.UNPARSABLE else "no answer")
         if not well_formed(parts.answer, problem.domain, self.settings.form):
-            return _dropped(attempt, Drop.NO_ANSWER, _wanted(problem.domain, self.settings))
+            return dropped(attempt, Drop.NO_ANSWER, _wanted(problem.domain, self.settings))
         verdict = ""
         if self.settings.verify:
             question = question_of(problem, self.labels[problem.id], id=problem.id, origin="problems")
             if question is None:
-                return _dropped(attempt, Drop.UNVERIFIED, "its label has neither an answer nor, for a program, tests")
+                return dropped(attempt, Drop.UNVERIFIED, "its label has neither an answer nor, for a program, tests")
             verdict, drop, said = verified(attempt, parts.answer, question, self.grader)
             if drop is not None:
-                return _dropped(attempt, drop, f"{verdict}: {said}"[:500])
-        facts = {**inherited(problem), "license": combined(problem.license, self.teacher.license)}
-        return Trace(
-            id=record_id("trace", (problem.id,), attempt.draw, attempt.id),
-            parents=(problem.id, attempt.id),
-            question=problem.id,
-            draw=attempt.draw,
-            prompt=of_problem(problem),
-            reasoning=parts.reasoning,
-            answer=parts.answer,
-            tokens=attempt.tokens or 0,
-            verdict=verdict,
-            teacher=self.teacher.fingerprint,
-            **facts,
-        )
+                return dropped(attempt, drop, f"{verdict}: {said}"[:500])
+        license = combined(problem.license, self.teacher.license)
+        return trace_of(attempt, problem, of_problem(problem), parts, verdict=verdict, license=license, teacher=self.teacher.fingerprint)
 
     def figures(self, drawn: Table[Attempt], traces: Table[Trace]) -> Table[TraceFigures]:
         """The step `distill/figures`: one row, how long the traces are."""
@@ -165,7 +153,7 @@ def given(place: Workplace, traces: Table[Trace], settings: Distill) -> Table[Tr
 
     def make(trace: Trace) -> Rows:
         fits = well_formed(trace.answer, trace.domain, settings.form)
-        return [trace if fits else _dropped(trace, Drop.NO_ANSWER, _wanted(trace.domain, settings))]
+        return [trace if fits else dropped(trace, Drop.NO_ANSWER, _wanted(trace.domain, settings))]
 
     spec = StepSpec("distill/traces", Trace, SCHEMA, {"form": settings.form}, {"traces": traces.digest})
     return place.rows(spec, traces.rows, partial(each, make=make), shard_rows=SHARD_ROWS)
@@ -204,14 +192,9 @@ def texts(place: Workplace, start: Role, traces: Table[Trace], training: Trainin
         length = len(learned(tokenizer, trace).tokens)
         if limit is None or length <= limit:
             return [trace]
-        return [_dropped(trace, Drop.TOO_LONG, f"{length} tokens of the student, training.max_tokens is {limit}")]
+        return [dropped(trace, Drop.TOO_LONG, f"{length} tokens of the student, training.max_tokens is {limit}")]
 
     return place.rows(spec, traces.rows, partial(each, make=make), shard_rows=SHARD_ROWS)
-
-
-def _dropped(row: Attempt | Trace, reason: Drop, detail: str) -> Dropped:
-    identity = record_id("dropped", (row.id,), 0, f"{reason} {detail}")
-    return Dropped(id=identity, parents=(row.id,), reason=reason, detail=detail, content=to_json(row), **inherited(row))
 
 
 def _reasons(drops: Sequence[Dropped]) -> dict[str, int]:

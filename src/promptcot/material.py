@@ -19,11 +19,12 @@ from promptcot.lines import read_lines
 from promptcot.outcomes import Drop, LabelKind
 from promptcot.recipe import Input
 from promptcot.recipes import validate
-from promptcot.records import Attempt, Label, Pair, Problem, Question, Record, Trace, content_hash, inherited, record_id
+from promptcot.records import Attempt, Label, Pair, Problem, Question, Record, Trace, content_hash, record_id
 from promptcot.seeds import read_problems, read_seeds
 from promptcot.stages import active, kept_step
 from promptcot.store import Run
 from promptcot.tables import from_table, read_parquet
+from promptcot.traces import trace_of
 
 R = TypeVar("R", bound=Record)
 KINDS = {"str": str, "int": int, "float": int | float, "tuple[str, ...]": str, "tuple[int, ...]": int}
@@ -77,18 +78,7 @@ def _right(attempt: Attempt, question: Question) -> Trace:
     """A right attempt of self-play as a trace."""
     parts = parted(attempt.text)
     both = Parted("", attempt.text) if isinstance(parts, Drop) else parts
-    return Trace(
-        id=record_id("trace", (question.id,), attempt.draw, attempt.id),
-        parents=(question.id, attempt.id),
-        question=question.id,
-        draw=attempt.draw,
-        prompt=of_question(question),
-        reasoning=both.reasoning,
-        answer=both.answer,
-        tokens=attempt.tokens or 0,
-        verdict=attempt.verdict or "",
-        **{**inherited(question), "license": attempt.license},
-    )
+    return trace_of(attempt, question, of_question(question), both, verdict=attempt.verdict or "", license=attempt.license)
 
 
 def in_order(step: str) -> list[int]:

@@ -27,7 +27,7 @@ from promptcot.recipe import Refine, Training
 from promptcot.records import ChoiceDiversity, ConceptSet, Dropped, Label, PassRate, Problem, Question, Record, Triple, inherited, record_id
 from promptcot.roles import Role
 from promptcot.store import StepSpec
-from promptcot.tables import to_json
+from promptcot.tables import dropped, to_json
 from promptcot.triples import replayed
 
 SCHEMA = 1
@@ -110,13 +110,13 @@ def _step(
 def _in_band(problem: Problem, solved: Solved, *, with_rationale: bool) -> Triple | Dropped:
     rate, prompt = solved.rates.get(problem.id), next((solved.prompts[p] for p in problem.parents if p in solved.prompts), None)
     if problem.id not in solved.labeled:
-        return _dropped(problem, Drop.NO_LABEL, "it has no label")
+        return dropped(problem, Drop.NO_LABEL, "it has no label")
     if rate is None:
-        return _dropped(problem, Drop.NOT_CHOSEN, "self-play did not attempt it")
+        return dropped(problem, Drop.NOT_CHOSEN, "self-play did not attempt it")
     if why := _outside(rate):
-        return _dropped(problem, why, f"{rate.solved} of {rate.counted} attempts that count are right, {rate.planned} were planned")
+        return dropped(problem, why, f"{rate.solved} of {rate.counted} attempts that count are right, {rate.planned} were planned")
     if not (problem.concepts or prompt) or (with_rationale and not problem.rationale):
-        return _dropped(problem, Drop.NO_DESIGN, "no rationale" if problem.concepts or prompt else "no concepts")
+        return dropped(problem, Drop.NO_DESIGN, "no rationale" if problem.concepts or prompt else "no concepts")
     return Triple(
         id=record_id("refined", (problem.id,), 0, problem.rationale),
         parents=(problem.id, rate.id),
@@ -169,11 +169,6 @@ def _require_floor(done: Balanced, settings: Refine) -> None:
 
 def _crowded(row: Triple, why: str) -> Dropped:
     return Dropped(id=row.id, parents=(row.id,), reason=Drop.CROWDED, detail=why, content=to_json(row), **inherited(row))
-
-
-def _dropped(problem: Problem, reason: Drop, detail: str) -> Dropped:
-    identity = record_id("dropped", (problem.id,), 0, f"refine {reason}")
-    return Dropped(id=identity, parents=(problem.id,), reason=reason, detail=detail, content=to_json(problem), **inherited(problem))
 
 
 def refined(

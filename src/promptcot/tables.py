@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import typing
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptcot.errors import UsageError
-from promptcot.records import Record
+from promptcot.outcomes import Drop
+from promptcot.records import Dropped, Record, inherited, record_id
 
 R = TypeVar("R", bound=Record)
 
@@ -77,3 +79,17 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
         return pq.read_table(path, schema=schema, page_checksum_verification=True)
     except (OSError, pa.ArrowInvalid) as error:
         raise UsageError(f"cannot read: {error}", where=str(path), remedy="restore the file, or run again for how to redo it") from error
+
+
+def dropped(row: Record, reason: Drop, detail: str) -> Dropped:
+    """A row that leaves the flow, whole."""
+    identity = record_id("dropped", (row.id,), 0, f"{reason} {detail}")
+    return Dropped(id=identity, parents=(row.id,), reason=reason, detail=detail, content=to_json(row), **inherited(row))
+
+
+def digest_of(rows: Iterable[Record]) -> str:
+    """What stands for rows in a step's key: 32 hex digits of the sha256 of their JSON, one after another."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(to_json(row).encode(errors="surrogatepass"))
+    return digest.hexdigest()[:32]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from promptcot.engines.chat_reply import Parted
 from promptcot.engines.protocol import ChatTokenizer, FitExample, Tokenizer, Tokens
 from promptcot.errors import UsageError
 from promptcot.grading import Grader
 from promptcot.outcomes import Drop, Verdict
 from promptcot.recipe import Form
-from promptcot.records import Attempt, Question, Trace
+from promptcot.records import Attempt, Problem, Question, Trace, inherited, record_id
 from promptcot.verify.extraction import Fallback, final_answer
 from promptcot.verify.program_text import extract
 
@@ -30,6 +31,25 @@ def verified(attempt: Attempt, answer: str, question: Question, grader: Grader) 
     grade = grader.grade(question, [replace(attempt, text=answer)])[0]
     verdict = Verdict(grade.verdict)
     return verdict, None if verdict is Verdict.CORRECT else _DROPS.get(verdict, Drop.WRONG), grade.detail or grade.answer
+
+
+def trace_of(
+    attempt: Attempt, question: Problem | Question, prompt: str, parts: Parted, *, verdict: str, license: str, teacher: str = ""
+) -> Trace:
+    """A kept solution of a question as a trace, reasoning and answer apart. `license` is that of all it is made of."""
+    return Trace(
+        id=record_id("trace", (question.id,), attempt.draw, attempt.id),
+        parents=(question.id, attempt.id),
+        question=question.id,
+        draw=attempt.draw,
+        prompt=prompt,
+        reasoning=parts.reasoning,
+        answer=parts.answer,
+        tokens=attempt.tokens or 0,
+        verdict=verdict,
+        teacher=teacher,
+        **{**inherited(question), "license": license},
+    )
 
 
 def chat_tokenizer(tokenizer: Tokenizer, where: str) -> ChatTokenizer:

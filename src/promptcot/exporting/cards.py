@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from promptcot.exporting import sections as of
+import promptcot.exporting.sections as of
 from promptcot.exporting.facts import Facts
 from promptcot.exporting.licenses import expression
 from promptcot.exporting.markdown import fenced, plain, sections, table

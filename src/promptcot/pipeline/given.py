@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
@@ -33,7 +32,7 @@ from promptcot.records import (
 from promptcot.roles import resolve
 from promptcot.seeds import Reading
 from promptcot.store import StepSpec
-from promptcot.tables import to_json
+from promptcot.tables import digest_of, to_json
 from promptcot.triples import Pool, of_split
 
 SCHEMA = {"seeds": 1, "annotate": 1}
@@ -57,7 +56,7 @@ class Given:
                 where="gates.error_rate",
                 remedy="mend the file or its `fields` map, or raise the gate",
             )
-        spec = StepSpec(step, record, SCHEMA["seeds"], settings, {"rows": _digest(rows)})
+        spec = StepSpec(step, record, SCHEMA["seeds"], settings, {"rows": digest_of(rows)})
         return self.place.rows(spec, rows, partial(each, make=lambda row: [row]), shard_rows=SHARD_ROWS)
 
     @cached_property
@@ -157,10 +156,3 @@ def _own_triple(seed: Seed) -> Rows:
         return [annotate.from_source(seed)]
     why = "it brings no concepts, and the recipe has no `annotate`"
     return [Dropped(id=seed.id, parents=(seed.id,), reason=Drop.BAD_ROW, detail=why, content=to_json(seed))]
-
-
-def _digest(rows: Sequence[Record]) -> str:
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(to_json(row).encode(errors="surrogatepass"))
-    return digest.hexdigest()[:32]

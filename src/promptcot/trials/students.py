@@ -21,10 +21,10 @@ from promptcot.fitting import fit_role
 from promptcot.outcomes import Drop
 from promptcot.recipe import Fit, Training, Trial
 from promptcot.recipe.trying import Fitted, TrialCorpus
-from promptcot.records import Dropped, Question, Trace, TrialStudent, inherited, record_id
+from promptcot.records import Question, Trace, TrialStudent, record_id
 from promptcot.roles import Role
 from promptcot.store import StepSpec
-from promptcot.tables import to_json
+from promptcot.tables import digest_of, dropped
 from promptcot.traces import chat_tokenizer, learned
 from promptcot.training.batches import optimizer_steps
 from promptcot.trials.lessons import lessons
@@ -141,7 +141,7 @@ class Trying:
         found = lessons(corpus.path, domain=self.domain, seed=self.seed)
         asked_here = HeldOut.of(self.held_out)
         tokenizer, limit = self._tokenizer(), self.training.max_tokens
-        digest = hashlib.sha256("".join(map(to_json, found)).encode(errors="surrogatepass")).hexdigest()[:32]
+        digest = digest_of(found)
         asked = hashlib.sha256(canonical(sorted(q.id for q in self.held_out)).encode()).hexdigest()[:32]
         spec = StepSpec(
             f"trial/{corpus.name}/lessons",
@@ -154,8 +154,8 @@ class Trying:
         def make(trace: Trace) -> Rows:
             length, held = len(learned(tokenizer, trace).tokens), asked_here.within(trace.prompt)
             if held:
-                return [_dropped(trace, Drop.CONTAMINATED, f"a held-out question stands in it: {held[:200]}")]
-            return [trace if length <= limit else _dropped(trace, Drop.TOO_LONG, f"{length} tokens, training.max_tokens is {limit}")]
+                return [dropped(trace, Drop.CONTAMINATED, f"a held-out question stands in it: {held[:200]}")]
+            return [trace if length <= limit else dropped(trace, Drop.TOO_LONG, f"{length} tokens, training.max_tokens is {limit}")]
 
         table: Table[Trace] = self.place.rows(spec, found, partial(each, make=make), shard_rows=SHARD_ROWS)
         if not table.arrow.num_rows:
@@ -184,8 +184,3 @@ def _figure(drawn: Drawn) -> TrialStudent:
         tokens=drawn.tokens,
         steps=drawn.steps,
     )
-
-
-def _dropped(row: Trace, reason: Drop, detail: str) -> Dropped:
-    identity = record_id("dropped", (row.id,), 0, f"{reason} {detail}")
-    return Dropped(id=identity, parents=(row.id,), reason=reason, detail=detail, content=to_json(row), **inherited(row))
