@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from promptcot import api
+from promptcot.evaluation.stage import corpus_of
 from promptcot.executors import MemoryWorkplace, each
 from promptcot.exporting import released as written
 from promptcot.material import Material
@@ -18,7 +19,7 @@ from promptcot.roles import Role
 from promptcot.seeds import read_attempts, read_labels, read_pairs, read_problems, read_traces
 from promptcot.seeds.released import problem_in
 from promptcot.self_play.given import pairs
-from promptcot.store import StepSpec
+from promptcot.store import Run, StepSpec
 from promptcot.tables import from_table
 from promptcot.templates import TAGGED
 from promptcot.templates_solving import BOXED_SUFFIX, SOLVING, solving_prompt
@@ -226,6 +227,8 @@ def test_a_run_of_given_pairs_fits_a_solver_and_nothing_else(shell, tmp_path, fo
     shell("run", file, "--run", tmp_path / "run")
     run = api.open(tmp_path / "run")
     assert [s["name"] for s in api.status(tmp_path / "run")["stages"]] == ["pairs", "self_play", "evaluate", "report"]
+    steps = Run.open(tmp_path / "run").steps()
+    assert any(step.endswith("/overlap") for step in steps), "what the pairs ask is a training text, too"
     assert {name for name in run if name.startswith("self_play")} == {"self_play/1/pairs", "self_play/1/solver/reference"}
     assert run["self_play/1/solver/reference"].num_rows == 2 * kept
     assert drops(tmp_path / "run", "pairs")["bad_row"].detail.endswith("pairs.jsonl:3 rejected: a text is wanted, this is null")
@@ -235,6 +238,16 @@ def test_a_run_of_given_pairs_fits_a_solver_and_nothing_else(shell, tmp_path, fo
     assert (tmp_path / "run/report/index.html").is_file()
     api.export(tmp_path / "run", "trl-preference", tmp_path / "out.jsonl")
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == kept
+
+
+def test_given_pairs_are_among_the_texts_that_a_benchmark_is_held_against(tmp_path):
+    found = rows(read_pairs, jsonl(tmp_path / "pairs.jsonl", PAIRS[1:2])).rows
+    table = MemoryWorkplace(tmp_path / "w").rows(
+        StepSpec("pairs", Pair, 1, {}, {}), found, partial(each, make=lambda row: [row]), shard_rows=9
+    )
+    corpus = corpus_of([], [table])
+    assert corpus is not None
+    assert list(corpus.texts()) == [found[0].prompt]
 
 
 @pytest.mark.parametrize(("template", "begins"), [(OPENED, "c d"), (PLAIN, "<think>\nc d")])

@@ -197,7 +197,7 @@ class _Bench:
 
 
 def corpus_of(files: Sequence[str], tables: Sequence[Table]) -> Corpus | None:  # type: ignore[type-arg]
-    """The training texts of a run: tables with a column `problem`, and files beside them. None where there are none."""
+    """The training texts of a run: tables with a column `problem`, or else `prompt`, and files beside them. None where there are none."""
     if not files and not tables:
         return None
     for name in files:
@@ -208,7 +208,7 @@ def corpus_of(files: Sequence[str], tables: Sequence[Table]) -> Corpus | None:  
 
     def texts() -> Iterator[str]:
         for table in tables:
-            yield from table.arrow["problem"].to_pylist()
+            yield from table.arrow["problem" if "problem" in table.arrow.column_names else "prompt"].to_pylist()
         for name in files:
             yield from evaluation_texts(name)
 

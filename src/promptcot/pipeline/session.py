@@ -79,8 +79,9 @@ class Session(Trained):
         stages = active(r)
         own: list[Table[Any]] = [self.kept] if {"synthesize", "problems"} & set(stages) else []
         own += [self.triples] if "annotate" in stages else []
-        played = r.self_play is not None and not r.inputs.pairs
-        own += [self.played[0].questions] if played else []  # human ones and tasks are in neither of these
+        if r.self_play is not None:  # human ones and tasks are in neither of these
+            own.append(self.given_pairs if r.inputs.pairs else self.played[0].questions)
+        own += [self.given_traces] if r.inputs.traces else []
         own_models = made_here(r)
         roles = [self._made(name) if name in own_models else resolve(r, name) for name in r.evaluate.models]
         with where_possible(self.say) as helper:
