@@ -79,6 +79,7 @@ def test_a_fault_of_ours_leaves_with_1(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["report", "runs/none"], "no run here"),
         (["run", "demmo"], "did you mean demo?"),
         (["run", "demo", "--set", "em.ruonds=2"], "em.ruonds: unknown key; did you mean `rounds`?"),
         (["run", "demo", "--set", "em.rounds=-1"], "em.rounds"),

@@ -108,7 +108,7 @@ def report(folder: str | Path, other: str | Path | None = None, *, out: str | Pa
         return report_beside(Path(folder), Path(other), out=Path(out) if out else None)
     if out is not None:
         raise UsageError("a run's own report has its place", where="out", remedy="leave it out, or name a second run")
-    loaded, opened = open_recipe(str(folder), None, (), None)
+    loaded, opened = open_recipe(str(Run.open(Path(folder)).path), None, (), None)
     run_recipe(loaded, opened, only="report")
     return opened.path / "report" / "index.html"
 
